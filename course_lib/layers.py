@@ -1,0 +1,245 @@
+"""What two or more of the papers share. Images are channels-last: (batch, height, width, channels).
+
+Same names, weights and results as Keras's own layers, so a network can be loaded without this
+file's speed; see benchmarks/ for what the speed is worth.
+"""
+
+import keras
+from keras import ops
+
+serializable = keras.saving.register_keras_serializable(package="course_lib")
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+else:
+    tf = None
+
+
+@serializable
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch normalisation, computed by TensorFlow's fused kernel where there is one.
+
+    Weights, configuration and results are those of `keras.layers.BatchNormalization`: the
+    moving variance keeps the biased variance (divided by n) on every backend. The momentum is
+    0.9, as in the papers' own code; Keras's 0.99 needs hundreds of steps before evaluation is
+    right.
+
+    Shapes: (batch, height, width, channels) -> the same.
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        fused = (
+            tf is not None
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and mask is None
+            and self.scale
+            and self.center
+            and not (self.renorm or self.synchronized)
+        )
+        if not fused:
+            return super().call(inputs, training=training, mask=mask)
+        learn = bool(training) and self.trainable
+        inputs = ops.cast(inputs, self.compute_dtype)
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs,
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            mean=None if learn else tf.convert_to_tensor(self.moving_mean),
+            variance=None if learn else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=learn,
+        )
+        if learn:
+            n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), variance.dtype)
+            variance = variance * (n - 1) / n  # the kernel divides by n - 1, Keras by n
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return outputs
+
+
+@serializable
+class GroupedConv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D(groups=g)` that also trains fast on a CPU.
+
+    The kernel has Keras's layout (kernel height, kernel width, in / groups, out). TensorFlow on
+    a CPU gets one convolution a group; every other device gets Keras's own grouped kernel.
+
+    Shapes: (batch, height, width, in) -> (batch, height', width', out).
+    Source: AlexNet sec. 3.5 (two groups, one a GPU), ShuffleNet sec. 3.1.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        on_cpu = tf is not None and not tf.config.list_physical_devices("GPU")
+        if self.groups == 1 or not on_cpu or self.data_format != "channels_last":
+            return super().convolution_op(inputs, kernel)
+        parts = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1))
+        return ops.concatenate(
+            [super(GroupedConv2D, self).convolution_op(part, k) for part, k in parts], axis=-1
+        )
+
+
+@serializable
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divide each channel by a power of the squared activity of its neighbours.
+
+    b_i = a_i / (k + alpha * sum of a_j^2 over the n channels around i) ^ beta
+
+    Shapes: (batch, height, width, channels) -> the same. Computed in float32. `alpha` is not
+    divided by n, as in the paper; Caffe and PyTorch divide, and need alpha = 5e-4 for the same.
+    Source: AlexNet sec. 3.3; VGG uses the same constants in net A-LRN.
+
+    Raises:
+        ValueError: n is not an odd positive integer.
+    """
+
+    def __init__(self, n=5, k=2.0, alpha=1e-4, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(n, int) or n < 1 or n % 2 == 0:
+            raise ValueError(f"n is {n!r}; allowed: an odd positive integer (the paper has 5).")
+        self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
+
+    def call(self, inputs):
+        a = ops.cast(inputs, "float32")
+        channel = ops.arange(a.shape[-1])
+        near = ops.abs(channel[:, None] - channel[None, :]) <= self.n // 2
+        activity = ops.matmul(ops.square(a), ops.cast(near, "float32"))
+        return ops.cast(a * ops.power(self.k + self.alpha * activity, -self.beta), inputs.dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def multiply_adds(self, input_shape, output_shape):
+        """Zero: by this course's convention only convolutions and dense layers are counted."""
+        return 0
+
+    def get_config(self):
+        own = {"n": self.n, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **own}
+
+
+@serializable
+class ConvUnit(keras.layers.Layer):
+    """Convolution, then normalisation, then activation: the unit that all later papers stack.
+
+    Shapes: (batch, height, width, in) -> (batch, height', width', filters).
+
+    Args:
+        filters: output channels.
+        kernel_size: side of the square kernel, in pixels.
+        strides: step of the kernel, in pixels.
+        padding: "same", "valid", or the pixels to add on every side. Papers and PyTorch mean the
+            last; "same" pads a strided convolution on the bottom and right only.
+        groups: groups of channels that do not see each other.
+        normalization: "batch" or None. The convolution has a bias only without it.
+        activation: a Keras activation, or None.
+        kernel_initializer: He normal by default, the start for ReLU networks.
+
+    Source: ResNet sec. 3.4 (batch normalisation right after each convolution, before the
+    activation).
+
+    Raises:
+        ValueError: normalization is neither "batch" nor None, or padding is not as above.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="same",
+        groups=1,
+        normalization="batch",
+        activation="relu",
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_choice("normalization", normalization, ("batch", None))
+        if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
+            raise ValueError(f"padding is {padding!r}; allowed: 'same', 'valid', or 0, 1, 2, ...")
+        self.config = {
+            "filters": filters,
+            "kernel_size": kernel_size,
+            "strides": strides,
+            "padding": padding,
+            "groups": groups,
+            "normalization": normalization,
+            "activation": activation,
+            "kernel_initializer": kernel_initializer,
+        }
+        if isinstance(padding, int):
+            explicit = strides > 1 or 2 * padding != kernel_size - 1
+            self.pad = keras.layers.ZeroPadding2D(padding) if explicit and padding else None
+            padding = "same" if padding and not explicit else "valid"
+        else:
+            self.pad = None
+        convolution = keras.layers.Conv2D if groups == 1 else GroupedConv2D
+        self.conv = convolution(
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            groups=groups,
+            use_bias=normalization is None,
+            kernel_initializer=kernel_initializer,
+            name="conv",
+        )
+        self.norm = BatchNormalization(name="norm") if normalization else None
+        self.activation = keras.layers.Activation(activation, name="activation")
+        self.steps = [s for s in (self.pad, self.conv, self.norm, self.activation) if s is not None]
+
+    def build(self, input_shape):
+        for step in self.steps:
+            step.build(input_shape)
+            input_shape = step.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        for step in self.steps:
+            inputs = step(inputs, training=training) if step is self.norm else step(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        for step in self.steps:
+            input_shape = step.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+def check_choice(argument, given, allowed):
+    """Raise `ValueError` that names the argument, what was given and what is allowed."""
+    if given not in allowed:
+        raise ValueError(f"{argument} is {given!r}; allowed: {', '.join(map(repr, allowed))}.")
+
+
+def check_image_input(input_shape, classes, smallest, network):
+    """Check what every builder is given.
+
+    Args:
+        input_shape: (height, width, channels) in pixels.
+        classes: number of classes.
+        smallest: smallest side in pixels for which every layer has at least one output pixel.
+        network: the name that the message says.
+
+    Raises:
+        ValueError: what was given, and what is allowed.
+    """
+    shape = tuple(input_shape)
+    if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
+        raise ValueError(
+            f"input_shape is {input_shape!r}; allowed: (height, width, channels), three positive "
+            "integers, without the batch."
+        )
+    if min(shape[:2]) < smallest:
+        raise ValueError(
+            f"{network} needs images of at least {smallest} x {smallest} pixels; "
+            f"input_shape is {shape}."
+        )
+    if not isinstance(classes, int) or classes < 2:
+        raise ValueError(f"classes is {classes!r}; allowed: an integer of at least 2.")

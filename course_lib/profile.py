@@ -1,0 +1,70 @@
+"""How a notebook starts: quiet native logs, repeatable numbers, and a profile to run under."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a chapter may cost on this machine: `cpu` (two cores, 90 seconds) or `gpu`."""
+
+    name: str
+
+    def pick(self, *, cpu, gpu):
+        """Return the value that fits this profile, for example `pick(cpu=2, gpu=30)` epochs."""
+        return cpu if self.name == "cpu" else gpu
+
+
+@contextlib.contextmanager
+def quiet_native_logs():
+    """Hold back what C++ libraries write to stderr; show it only if an exception passes."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def has_gpu():
+    """Say whether the Keras backend sees an accelerator."""
+    import keras
+
+    return bool(keras.distribution.list_devices("gpu") or keras.distribution.list_devices("tpu"))
+
+
+def start(chapter):
+    """Load Keras without log noise, seed everything with 0, and choose the profile.
+
+    Args:
+        chapter: the notebook's name, for example "04_alexnet".
+
+    Returns:
+        The `Profile`: "gpu" when the backend sees an accelerator, else "cpu". The environment
+        variable COURSE_PROFILE overrides it.
+
+    Raises:
+        ValueError: COURSE_PROFILE is neither "cpu" nor "gpu".
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    asked = os.environ.get("COURSE_PROFILE")
+    if asked not in (None, "cpu", "gpu"):
+        raise ValueError(f"COURSE_PROFILE is {asked!r}; allowed: 'cpu', 'gpu', or not set.")
+    with quiet_native_logs():
+        import keras
+
+        keras.utils.set_random_seed(0)
+        keras.ops.zeros(1)
+        profile = Profile(asked or ("gpu" if has_gpu() else "cpu"))
+    print(f"{chapter} · profile: {profile.name} · backend: {keras.backend.backend()} · seed: 0")
+    return profile
