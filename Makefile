@@ -1,0 +1,80 @@
+# Everything runs from this folder with relative paths, so its name may hold spaces or any letters.
+# PYTHON=/path/to/python chooses the Python that .venv is made from; GPU=1 adds CUDA (Linux).
+
+PYTHON ?=
+GPU ?=
+LAB_FLAGS ?=
+PIP_FLAGS ?=
+N ?=
+DIR ?=
+
+PY := .venv/bin/python
+# What pytest is given for the notebooks.
+NOTEBOOK_TESTS := notebooks
+
+CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
+
+.DEFAULT_GOAL := help
+.PHONY: help install lab test chapter notebooks assignments grade lint
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' Makefile \
+	  | awk -F ':.*## ' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+# The stamp holds the folder that it was made in: a moved checkout is installed again.
+ifneq ($(shell cat .venv/.installed 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.installed
+endif
+.venv/.installed: requirements.txt constraints.txt pyproject.toml
+	@set -e; \
+	if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  for python in $(CANDIDATES) ""; do \
+	    test -n "$$python" || { echo "No Python 3.11, 3.12 or 3.13 found (tried:" \
+	      $(CANDIDATES)"). Install one, or say make PYTHON=/path/to/python."; exit 1; }; \
+	    "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	      2>/dev/null && break; \
+	  done; \
+	  echo "Making .venv with $$("$$python" --version)"; \
+	  "$$python" -m venv .venv; \
+	fi; \
+	constraints=$$($(PY) -c \
+	  'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")'); \
+	$(PY) -m pip install $(PIP_FLAGS) $$constraints -r requirements.txt -e .; \
+	printf '%s\n' "$$PWD" > .venv/.installed
+
+.venv/.gpu: .venv/.installed
+	$(PY) -m pip install $(PIP_FLAGS) "tensorflow[and-cuda]"
+	@touch .venv/.gpu
+
+.venv/.test: .venv/.installed requirements-test.txt
+	@set -e; \
+	constraints=$$($(PY) -c \
+	  'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")'); \
+	$(PY) -m pip install $(PIP_FLAGS) $$constraints -r requirements-test.txt
+	@touch .venv/.test
+
+install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the course (GPU=1: with CUDA)
+
+lab: install ## open JupyterLab on the first notebook
+	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) \
+	  notebooks/00_start_here.ipynb
+
+test: .venv/.test ## unit tests, then every notebook against its stored outputs
+	$(PY) -m pytest tests
+	$(PY) -m pytest $(NOTEBOOK_TESTS)
+
+chapter: .venv/.test ## run one chapter, print its verdicts and time: make chapter N=04
+	$(PY) scripts/notebooks.py chapter "$(N)"
+
+notebooks: .venv/.test ## run the notebooks and store their cleaned outputs
+	$(PY) scripts/notebooks.py execute
+
+assignments: .venv/.test ## derive the learner's assignments from their sources
+	$(PY) scripts/assignments.py
+
+grade: .venv/.installed ## grade a folder of submissions: make grade DIR=submissions N=01
+	$(PY) -m course_lib.grade "$(DIR)" "$(N)"
+
+lint: .venv/.test ## check style and formatting
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check

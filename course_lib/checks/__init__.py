@@ -1,0 +1,199 @@
+"""Instant checks for the assignments: three verbs an exercise, `check`, `hint` and `solution`.
+
+A module here is the list of one assignment's exercises. Each is a function that calls the
+learner's answer and compares what comes back:
+
+    exercise = assignment("01_mlp")
+
+    @exercise(section="The neuron", correct="...", hints=("...", "..."))
+    def layer(answer):
+        expect(answer(x, w, b), right, {"The bias is missing.": what_it_gives_without_a_bias})
+
+A learner then writes `q.layer.check(layer)`, `q.layer.hint()` or `q.layer.solution()`.
+Solutions, points and imports come from the assignment's one source notebook, through
+`NN_word.json`, which `scripts/assignments.py` writes.
+"""
+
+import copy
+import functools
+import json
+import textwrap
+import traceback
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+BLANK = "write your answer here"  # what the unfilled cell raises; scripts/assignments.py puts it
+
+
+class Mistake(Exception):
+    """What is wrong with an answer, in words for the learner."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. Frozen, so that a notebook cannot replace its check by accident."""
+
+    name: str
+    notebook: str
+    section: str
+    correct: str
+    hints: tuple
+    test: object
+
+    def check(self, answer):
+        """Print one message: correct, or what is wrong and where to read. Return True or False."""
+        try:
+            with np.errstate(all="ignore"):
+                self.test(Answer(self.name, answer))
+        except Mistake as mistake:
+            say(f"{mistake} (Notebook {self.notebook}, section “{self.section}”)")
+            return False
+        say(f"Correct: {self.correct}")
+        return True
+
+    def hint(self, number=1):
+        """Print hint `number`, counted from 1; a later hint says more than an earlier one.
+
+        Raises:
+            ValueError: there is no hint of that number.
+        """
+        count = len(self.hints)
+        if number not in range(1, count + 1):
+            raise ValueError(f"hint number is {number!r}; allowed: 1 to {count}.")
+        more = f" (q.{self.name}.hint({number + 1}) says more)" if number < count else ""
+        say(f"Hint {number} of {count}: {self.hints[number - 1]}{more}")
+
+    def solution(self):
+        """Print the course's own answer."""
+        print(load(self.notebook)["exercises"][self.name]["solution"])
+
+
+def assignment(notebook):
+    """Return the decorator that makes an `Exercise` of a test, for example for "01_mlp"."""
+
+    def exercise(*, section, correct, hints):
+        return lambda test: Exercise(test.__name__, notebook, section, correct, hints, test)
+
+    return exercise
+
+
+@functools.cache
+def load(notebook):
+    """Return what `scripts/assignments.py` derived from the source of this assignment.
+
+    A dict: "imports" (source of the cell that every answer relies on) and "exercises"
+    (name -> {"points", "solution"}, in the order of the notebook).
+    """
+    return json.loads(resources.files(__name__).joinpath(f"{notebook}.json").read_text("utf-8"))
+
+
+def say(message):
+    print(textwrap.fill(message, 100, break_long_words=False, break_on_hyphens=False))
+
+
+class Answer:
+    """The learner's function. Calling it turns whatever goes wrong inside into a `Mistake`."""
+
+    def __init__(self, name, function):
+        self.name = name
+        self.function = function
+
+    def __call__(self, *arguments):
+        """Call the answer with copies of the arguments; it must return something and change none.
+
+        Raises:
+            Mistake: not a function, not written yet, raised an exception, returned nothing, or
+                changed an array that it was given.
+        """
+        if not callable(self.function):
+            raise Mistake(
+                f"Not a function: check the function itself, q.{self.name}.check({self.name}), "
+                f"not what it returns. This is a value of type {type(self.function).__name__}."
+            )
+        given = copy.deepcopy(arguments)
+        try:
+            result = self.function(*given)
+        except Exception as error:
+            raise Mistake(self.explain(error)) from None
+        if result is None or result is Ellipsis:
+            raise Mistake(f"Nothing comes back: end `{self.name}` with a return line.")
+        for position, (before, after) in enumerate(zip(arguments, given, strict=True), start=1):
+            if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+                raise Mistake(
+                    f"`{self.name}` changes an array that it was given (argument {position}). "
+                    "Work on a new array: `x = x - 1` makes one, `x -= 1` does not."
+                )
+        return result
+
+    def explain(self, error):
+        """Say in one sentence what the answer raised, and in which line of its cell."""
+        if isinstance(error, ValueError) and str(error) == BLANK:
+            return (
+                f"Not written yet: put your code in place of the `raise` line of `{self.name}`, "
+                "run that cell, then this one."
+            )
+        file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        where = f", in line {frames[-1].lineno} of its cell" if frames else ""
+        line = f": `{frames[-1].line}`" if frames and frames[-1].line else ""
+        message = " ".join(str(error).split())
+        message = message if len(message) <= 200 else message[:200] + " ..."
+        return f"`{self.name}` stops with {type(error).__name__} ({message}){where}{line}."
+
+
+def numbers(value, what="The result"):
+    """Return `value` as a float64 array.
+
+    Raises:
+        Mistake: it is not made of numbers, or is ragged.
+    """
+    try:
+        return np.asarray(value, dtype="float64")
+    except (TypeError, ValueError):
+        raise Mistake(
+            f"{what} should be a number or an array of numbers; it is a "
+            f"{type(value).__name__} that does not convert to one."
+        ) from None
+
+
+def same(a, b):
+    """Say whether two arrays have one shape and, to float32 rounding, the same numbers."""
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
+
+
+def expect(result, right, mistakes=None, what="The result"):
+    """Raise `Mistake` unless `result` is `right`.
+
+    Args:
+        result: what the answer returned; anything.
+        right: the right number or array.
+        mistakes: message -> the number or array that an answer with this mistake gives.
+        what: how messages call the result.
+    """
+    result, right = numbers(result, what), numbers(right)
+    if same(result, right):
+        return
+    for message, wrong in (mistakes or {}).items():
+        if same(result, numbers(wrong)):
+            raise Mistake(message)
+    if result.shape != right.shape:
+        raise Mistake(f"{what} has shape {result.shape}; it should have shape {right.shape}.")
+    if not np.all(np.isfinite(result)):
+        raise Mistake(f"{what} contains nan or inf where the right values are ordinary numbers.")
+    worst = np.unravel_index(np.argmax(np.abs(result - right)), right.shape)
+    place = f" at {[int(i) for i in worst]}" if right.shape else ""
+    raise Mistake(f"{what}{place} is {result[worst]:.6g}; it should be {right[worst]:.6g}.")
+
+
+def parts(result, names):
+    """Return the several things that an answer should return.
+
+    Raises:
+        Mistake: it is not a tuple or list of that many.
+    """
+    if not isinstance(result, (tuple, list)) or len(result) != len(names):
+        got = f"{len(result)} things" if isinstance(result, (tuple, list)) else "one thing"
+        raise Mistake(f"{got} came back where {len(names)} should: {', '.join(names)}.")
+    return result
