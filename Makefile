@@ -9,8 +9,8 @@ N ?=
 DIR ?=
 
 PY := .venv/bin/python
-# What pytest is given for the notebooks.
-NOTEBOOK_TESTS := notebooks
+# What pytest is given for the notebooks (rules: tests/nbval_tolerance.py).
+NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
 
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
