@@ -1,8 +1,10 @@
-"""Notebooks collected by nbval anywhere in this checkout follow tests/nbval_tolerance.py."""
+"""What pytest needs here: the maintainers' scripts can be imported, and notebooks that nbval
+collects anywhere in this checkout follow tests/nbval_tolerance.py."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "tests"))
+for folder in ("scripts", "tests"):
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 pytest_plugins = ["nbval_tolerance"]
