@@ -1,0 +1,202 @@
+"""Every plot of the course, in one style. Colours are Okabe and Ito's, which most colour-blind
+readers can tell apart; lines differ in dash and marker as well.
+"""
+
+import base64
+import io
+from itertools import cycle
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+matplotlib.rcParams.update(
+    {
+        "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.grid": False,
+        "figure.dpi": 100,
+        "font.size": 10,
+        "image.cmap": "gray",
+        "legend.frameon": False,
+        "savefig.bbox": "tight",
+    }
+)
+
+
+def canvas(rows=1, columns=1, width=7.0, height=3.6, **kwargs):
+    """Return (figure, axes) in the course's style; sides in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **kwargs)
+
+
+def show(figure, alt):
+    """Display a figure with a text for those who cannot see it.
+
+    The text also stands beside the picture as "[figure: ...]", which is what the notebook tests
+    compare: a missing figure fails, a changed pixel does not.
+
+    Raises:
+        ValueError: alt is empty.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("alt is empty; say in one sentence what the figure shows.")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    display(
+        {"image/png": picture, "text/plain": f"[figure: {alt}]"},
+        metadata={"image/png": {"alt": alt}},
+        raw=True,
+    )
+
+
+def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False):
+    """Draw one line a name.
+
+    Args:
+        lines: {name: (x, y)} or {name: y}, where x counts from 1.
+        axes: where to draw; None makes a new figure.
+
+    Returns:
+        The figure.
+    """
+    if axes is None:
+        _, axes = canvas()
+    looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS))
+    for (name, line), (colour, dash, marker) in zip(lines.items(), looks):
+        x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
+        marker = marker if markers else None
+        axes.plot(x, y, dash, color=colour, marker=marker, markersize=4, label=name)
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    if log_y:
+        axes.set_yscale("log")
+    if len(lines) > 1:
+        axes.legend()
+    return axes.figure
+
+
+def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
+    """Draw one bar a name with its number above it.
+
+    Args:
+        values: {name: height}.
+        spread: {name: half length of the error bar}, or None.
+        number: how the height is written.
+
+    Returns:
+        The figure.
+    """
+    if axes is None:
+        _, axes = canvas()
+    names = list(values)
+    heights = [values[name] for name in names]
+    error = [spread[name] for name in names] if spread else None
+    drawn = axes.bar(names, heights, yerr=error, capsize=4, color=COLOURS[0])
+    axes.bar_label(drawn, [number.format(h) for h in heights], padding=3)
+    axes.margins(y=0.15)
+    axes.set(ylabel=y_label, title=title)
+    return axes.figure
+
+
+def scatter(points, x_label, y_label, title, log_x=False, axes=None):
+    """Draw one labelled point a name.
+
+    Args:
+        points: {name: (x, y)}.
+
+    Returns:
+        The figure.
+    """
+    if axes is None:
+        _, axes = canvas()
+    for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
+        axes.plot(x, y, marker, color=colour, markersize=8)
+        axes.annotate(name, (x, y), xytext=(6, 6), textcoords="offset points")
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    if log_x:
+        axes.set_xscale("log")
+    axes.margins(0.15)
+    return axes.figure
+
+
+def images(pictures, titles=None, columns=8, title="", side=1.1, signed=False):
+    """Draw small pictures in a grid.
+
+    Args:
+        pictures: (n, height, width), (n, height, width, 1) or (n, height, width, 3).
+        titles: one text a picture, or None.
+        side: side of one picture in inches.
+        signed: True for weights: blue below zero, red above, one scale for all pictures.
+
+    Returns:
+        The figure.
+    """
+    pictures = np.asarray(pictures, "float32")
+    if pictures.ndim == 4 and pictures.shape[-1] == 1:
+        pictures = pictures[..., 0]
+    if pictures.ndim not in (3, 4) or not len(pictures):
+        raise ValueError(
+            f"pictures has shape {pictures.shape}; allowed: (n, height, width) or "
+            "(n, height, width, 1 or 3), n at least 1."
+        )
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    extra = 0.25 if titles is not None else 0.0
+    figure, grid = canvas(
+        rows, columns, side * columns, (side + extra) * rows + (0.3 if title else 0), squeeze=False
+    )
+    if signed:
+        limit = float(np.abs(pictures).max()) or 1.0
+        look = {"cmap": "coolwarm", "vmin": -limit, "vmax": limit}
+    elif pictures.ndim == 4:
+        low, high = pictures.min(), pictures.max()
+        pictures = (pictures - low) / ((high - low) or 1)
+        look = {}
+    else:
+        look = {"cmap": "gray"}
+    for axes in grid.flat:
+        axes.axis("off")
+    for i, (axes, picture) in enumerate(zip(grid.flat, pictures)):
+        axes.imshow(picture, interpolation="nearest", **look)
+        if titles is not None:
+            axes.set_title(titles[i], fontsize=8, loc="center")
+    if title:
+        figure.suptitle(title, x=0, ha="left", fontsize=11)
+    return figure
+
+
+def confusion(counts, class_names, title):
+    """Draw a confusion matrix: rows are true classes, columns predictions, numbers are images.
+
+    Args:
+        counts: (classes, classes) from `course_lib.metrics.confusion_matrix`.
+
+    Returns:
+        The figure.
+    """
+    counts = np.asarray(counts)
+    if counts.shape != (len(class_names),) * 2:
+        raise ValueError(f"counts has shape {counts.shape}; there are {len(class_names)} names.")
+    figure, axes = canvas(width=6.4, height=5.6)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        if counts[row, column]:
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(
+                column, row, counts[row, column], ha="center", va="center", color=colour, fontsize=8
+            )
+    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right")
+    axes.set_yticks(range(len(class_names)), class_names)
+    axes.set(xlabel="predicted class", ylabel="true class", title=title)
+    return figure

@@ -1,0 +1,502 @@
+"""One recipe for every network: seeds, optimiser, schedule, quiet progress, resume, record.
+
+    python -m course_lib.training alexnet_small --epochs 5 --seeds 0 1 2 \\
+        --record course_lib/records/alexnet
+"""
+
+import argparse
+import ast
+import contextlib
+import datetime
+import importlib.resources
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from course_lib.metrics import top_k_error
+from course_lib.profile import has_gpu
+
+AUXILIARY_WEIGHT = 0.3  # GoogLeNet sec. 5; used by a model whose outputs are a dictionary
+
+
+class Batches(keras.utils.PyDataset):
+    """Images and labels in memory, in an order that depends on the seed and the epoch alone."""
+
+    def __init__(self, images, labels, batch_size, seed, epoch=0):
+        super().__init__()
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+        self.seed, self.epoch = seed, epoch
+        self._shuffle()
+
+    def _shuffle(self):
+        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.labels))
+
+    def __len__(self):
+        return -(-len(self.labels) // self.batch_size)
+
+    def __getitem__(self, i):
+        chosen = self.order[i * self.batch_size : (i + 1) * self.batch_size]
+        return self.images[chosen], self.labels[chosen]
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self._shuffle()
+
+
+def main_output(outputs):
+    """Return the logits that count: of a dictionary of outputs, the one called "main"."""
+    return outputs["main"] if isinstance(outputs, dict) else outputs
+
+
+def check_batch(model, images, labels):
+    """Check one batch against the model, before anything is trained.
+
+    Raises:
+        ValueError: a shape, a type, a label or a pixel that the model cannot train on; the
+            message says what was given and what is allowed.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    wanted = tuple(model.input_shape[1:])
+    fits = images.ndim == len(wanted) + 1 and all(
+        want in (None, side) for want, side in zip(wanted, images.shape[1:])
+    )
+    if not fits:
+        raise ValueError(f"images have shape {images.shape[1:]}; this model takes {wanted}.")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"images have type {images.dtype}; allowed: floating point, as course_lib.data gives."
+        )
+    if np.isnan(images).any():
+        bad = int(np.isnan(images).reshape(len(images), -1).any(axis=1).sum())
+        raise ValueError(f"{bad} of {len(images)} images hold NaN; allowed: finite pixels.")
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"labels have shape {labels.shape} and type {labels.dtype}; allowed: "
+            f"({len(images)},) integers, one class number an image."
+        )
+    classes = main_output(model.output).shape[-1]
+    if len(labels) and not (0 <= labels.min() and labels.max() < classes):
+        raise ValueError(
+            f"labels run from {labels.min()} to {labels.max()}; this model has classes "
+            f"0 to {classes - 1}."
+        )
+
+
+class Progress(keras.callbacks.Callback):
+    """One line an epoch, without times. On a screen, a line that counts steps meanwhile."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs, self.shown = epochs, 0.0
+        watched = "PYTEST_CURRENT_TEST" in os.environ or os.environ.get("COURSE_PROGRESS") == "off"
+        self.live = not watched and (sys.stdout.isatty() or "ipykernel" in sys.modules)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.live and time.monotonic() - self.shown > 0.5:
+            self.shown = time.monotonic()
+            steps = self.params.get("steps") or "?"
+            text = f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1}/{steps}"
+            print(f"\r{text}  loss {logs['loss']:.3f}  ", end="", flush=True)
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = _plain(logs)
+        line = (
+            f"epoch {epoch + 1}/{self.epochs}  training loss {row['loss']:.3f} "
+            f"accuracy {row['accuracy']:.3f}  "
+            f"validation loss {row['val_loss']:.3f} accuracy {row['val_accuracy']:.3f}"
+        )
+        print(f"\r{line}" if self.live else line, flush=True)
+
+
+def _plain(logs):
+    """Return the four numbers of an epoch by one name, whatever the model calls its outputs."""
+    names = {"loss": "loss", "accuracy": "accuracy", "val_loss": "val_loss"}
+    names["val_accuracy"] = "val_accuracy"
+    if "main_accuracy" in logs:
+        names = {"loss": "main_loss", "accuracy": "main_accuracy"}
+        names |= {"val_loss": "val_main_loss", "val_accuracy": "val_main_accuracy"}
+    return {ours: float(logs[theirs]) for ours, theirs in names.items()}
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keep the rows, the best weights by validation accuracy, and a file to resume from."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.file, self.rows, self.best = file, [], None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, **_plain(logs)}
+        if not np.isfinite(row["loss"]):
+            print(
+                f"stopped: the loss is {row['loss']} after epoch {epoch + 1}; lower learning_rate"
+            )
+            self.model.stop_training = True
+        row["seconds"] = round(time.perf_counter() - self.started, 2)
+        self.rows.append(row)
+        if self.best is None or row["val_accuracy"] > self.rows[self.best_row]["val_accuracy"]:
+            self.best, self.best_row = self.model.get_weights(), len(self.rows) - 1
+        if self.file:
+            self.save()
+
+    def _state(self):
+        return self.model.variables + self.model.optimizer.variables
+
+    def save(self):
+        """Write everything that the next epoch depends on, in one step that cannot half happen."""
+        arrays = {f"state{i}": np.asarray(v) for i, v in enumerate(self._state())}
+        arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        part = self.file.with_suffix(".part.npz")
+        np.savez(part, rows=json.dumps(self.rows), best_row=self.best_row, **arrays)
+        part.replace(self.file)
+
+    def restore(self, model):
+        """Put the saved state back.
+
+        Raises:
+            ValueError: the file is damaged, or belongs to another model.
+        """
+        self.set_model(model)
+        model.optimizer.build(model.trainable_variables)
+        state = self._state()
+        try:
+            with np.load(self.file) as saved:
+                arrays = [saved[f"state{i}"] for i in range(sum(k[:5] == "state" for k in saved))]
+                self.rows = json.loads(str(saved["rows"]))
+                self.best_row = int(saved["best_row"])
+                self.best = [saved[f"best{i}"] for i in range(len(model.get_weights()))]
+        except Exception as error:
+            raise ValueError(
+                f"{self.file} cannot be read ({error}); delete it to start afresh."
+            ) from error
+        if [a.shape for a in arrays] != [tuple(v.shape) for v in state]:
+            raise ValueError(f"{self.file} belongs to another model; delete it or name another.")
+        for variable, array in zip(state, arrays):
+            variable.assign(array)
+
+
+def fit(
+    model,
+    splits,
+    *,
+    epochs,
+    learning_rate=1e-3,
+    optimizer="adam",
+    schedule="cosine",
+    weight_decay=0.0,
+    batch_size=128,
+    seed=0,
+    resume=None,
+    progress=True,
+):
+    """Train a classifier that returns logits, and leave it with its best weights.
+
+    The learning rate rises over the first fifth of the steps and then falls to zero along a
+    cosine; the weights kept are those of the epoch with the best validation accuracy.
+
+    Args:
+        model: a `keras.Model`. A dictionary of outputs has its logits under "main"; the others
+            are auxiliary and enter the loss with weight 0.3.
+        splits: what `course_lib.data.load` returns. NumPy pairs are batched here.
+        epochs: passes over the training images.
+        learning_rate: the highest learning rate.
+        optimizer: "adam", or "sgd" with momentum 0.9 as in the papers.
+        schedule: "cosine", or None for a constant learning rate.
+        weight_decay: decoupled decay of the kernels, a step and learning rate.
+        batch_size: for NumPy pairs only; tf.data comes in batches.
+        seed: order of the training images, for NumPy pairs only.
+        resume: a file. It is written after every epoch; if it exists, training goes on from it,
+            with the result of a run that was never interrupted.
+        progress: print one line an epoch.
+
+    Returns:
+        {"epochs": one row an epoch, "best_epoch": its number, "interrupted": bool}.
+
+    Raises:
+        ValueError: an argument, a label, a shape or a pixel is wrong; see the message.
+    """
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
+    in_memory = isinstance(splits.train, tuple)
+    if in_memory:
+        for pair in (splits.train, splits.validation):
+            check_batch(model, *pair)
+        train = Batches(*splits.train, batch_size, seed)
+        validation = Batches(*splits.validation, 512, seed)
+    else:
+        train, validation = splits.train, splits.validation
+        for split in (train, validation):
+            check_batch(model, *next(iter(split.take(1).as_numpy_iterator())))
+    steps = len(train)
+    rate = learning_rate
+    if schedule == "cosine":
+        warm = max(1, steps * epochs // 5)
+        rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate / 100,
+            steps * epochs - warm,
+            warmup_target=learning_rate,
+            warmup_steps=warm,
+        )
+    elif schedule is not None:
+        raise ValueError(f"schedule is {schedule!r}; allowed: 'cosine', None.")
+    decay = weight_decay or None
+    if optimizer == "adam":
+        chosen = keras.optimizers.Adam(rate, weight_decay=decay)
+    elif optimizer == "sgd":
+        chosen = keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
+    else:
+        raise ValueError(f"optimizer is {optimizer!r}; allowed: 'adam', 'sgd'.")
+    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+
+    def loss():
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    losses, weights = loss(), None
+    if isinstance(model.output, dict):
+        losses = {name: loss() for name in model.output}
+        weights = {name: 1.0 if name == "main" else AUXILIARY_WEIGHT for name in losses}
+    metrics = {"main": ["accuracy"]} if weights else ["accuracy"]
+    model.compile(optimizer=chosen, loss=losses, loss_weights=weights, metrics=metrics)
+
+    keeper = Keeper(Path(resume) if resume else None)
+    if resume and keeper.file.exists():
+        keeper.restore(model)
+    done = len(keeper.rows)
+    if in_memory:
+        train.epoch = done
+        train._shuffle()
+    else:
+        train = splits.train_from(done)
+    interrupted = False
+    try:
+        model.fit(
+            train,
+            validation_data=validation,
+            initial_epoch=done,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[keeper] + ([Progress(epochs)] if progress else []),
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+        where = f"; run again to go on from {resume}" if resume else ""
+        print(f"\ninterrupted after {len(keeper.rows)} of {epochs} epochs{where}")
+    if keeper.best is not None:
+        model.set_weights(keeper.best)
+    best = keeper.rows[keeper.best_row]["epoch"] if keeper.rows else None
+    return {"epochs": keeper.rows, "best_epoch": best, "interrupted": interrupted}
+
+
+def predict(model, split, batch_size=512):
+    """Return (logits, labels) as NumPy arrays: (images, classes) and (images,)."""
+    if isinstance(split, tuple):
+        images, labels = split
+        batches = ((images[i : i + batch_size],) for i in range(0, len(labels), batch_size))
+        logits = [np.asarray(main_output(model.predict_on_batch(*b)), "float32") for b in batches]
+        return np.concatenate(logits), np.asarray(labels)
+    logits, labels = [], []
+    for images, truth in split.as_numpy_iterator():
+        logits.append(np.asarray(main_output(model.predict_on_batch(images)), "float32"))
+        labels.append(truth)
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def evaluate(model, split):
+    """Return a model's {"accuracy", "error", "loss", "images"} on one split, as shares of 1."""
+    logits, labels = predict(model, split)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    error = top_k_error(logits, labels, 1)
+    return {
+        "accuracy": 1 - error,
+        "error": error,
+        "loss": float(losses.mean()),
+        "images": len(labels),
+    }
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Build models under a Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16"."""
+    allowed = ("float32", "mixed_bfloat16", "mixed_float16")
+    if policy not in allowed:
+        raise ValueError(f"precision is {policy!r}; allowed: {', '.join(allowed)}.")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def surroundings():
+    """Return the device and the versions that a record names."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.split(":", 1)[1].strip()
+                break
+    backend = keras.backend.backend()
+    versions = {"python": platform.python_version(), "keras": keras.__version__}
+    versions["numpy"] = np.__version__
+    versions[backend] = __import__(backend).__version__
+    device = "gpu" if has_gpu() else "cpu"
+    return {
+        "device": {"kind": device, "processor": processor, "cores": os.cpu_count()},
+        "versions": versions,
+    }
+
+
+def run(
+    name, *, seed, changes=None, data=None, policy="float32", resume=None, progress=True, **recipe
+):
+    """Build a registered network from a seed, train it, test it, and return the record.
+
+    Args:
+        name: a name of `course_lib.zoo`, for example "alexnet_small".
+        seed: fixes the initial weights, dropout and the order of the images.
+        changes: builder arguments to replace.
+        data: arguments of `course_lib.data.load`, for example {"train_limit": 10000}.
+        policy: see `precision`.
+        resume: see `fit`.
+        recipe: the remaining arguments of `fit`, `epochs` among them.
+
+    Returns:
+        (record, model). The record is what `save_record` writes.
+    """
+    from course_lib import zoo
+    from course_lib.data import load
+
+    changes, data = changes or {}, data or {}
+    keras.utils.set_random_seed(seed)
+    with precision(policy):
+        model = zoo.build(name, **changes)
+    splits = load(seed=seed, **data)
+    started = time.perf_counter()
+    history = fit(model, splits, seed=seed, resume=resume, progress=progress, **recipe)
+    seconds = time.perf_counter() - started
+    record = {
+        "network": name,
+        "changes": changes,
+        "seed": seed,
+        "data": data,
+        "precision": policy,
+        "recipe": recipe,
+        "parameters": model.count_params(),
+        **history,
+        "train_seconds": round(seconds, 1),
+        "test": evaluate(model, splits.test),
+        **surroundings(),
+        "date": datetime.date.today().isoformat(),
+    }
+    return record, model
+
+
+def save_record(record, file):
+    """Write a record as JSON, in one step that cannot half happen."""
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    part.replace(file)
+
+
+def load_records(word, label):
+    """Return the recorded runs of one experiment, in the order of their seeds.
+
+    Args:
+        word: the chapter, for example "alexnet".
+        label: the experiment, for example "relu".
+
+    Raises:
+        ValueError: there are none; the message lists the labels there are.
+    """
+    folder = importlib.resources.files("course_lib") / "records" / word
+    files = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
+    chosen = [f for f in files if f.rpartition("_seed")[0] == label]
+    if not chosen:
+        labels = sorted({f.rpartition("_seed")[0] for f in files if "_seed" in f})
+        raise ValueError(f"no records {word}/{label}; there are: {', '.join(labels) or 'none'}.")
+    found = [json.loads((folder / f).read_text(encoding="utf-8")) for f in chosen]
+    return sorted(found, key=lambda record: record["seed"])
+
+
+def main(argv=None):
+    """Train a registered network for one or more seeds and write a record for each."""
+    parser = argparse.ArgumentParser(prog="python -m course_lib.training", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("name", help="a name from python -m course_lib.audit --list")
+    parser.add_argument("--epochs", type=int, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--record", type=Path, help="folder for the records")
+    parser.add_argument("--label", default="long", help="the experiment's name in the file name")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
+    parser.add_argument("--constant", action="store_true", help="constant learning rate")
+    parser.add_argument("--weight-decay", type=float, default=0.0)
+    parser.add_argument("--train-limit", type=int, help="use only the first images")
+    parser.add_argument("--augment", action="store_true", help="shift and flip training images")
+    parser.add_argument("--policy", default="float32")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ARGUMENT=VALUE",
+        help="a builder argument, for example --set dropout=0 --set \"activation='tanh'\"",
+    )
+    given = parser.parse_args(argv)
+    try:
+        changes = {k: ast.literal_eval(v) for k, _, v in (s.partition("=") for s in given.set)}
+    except (ValueError, SyntaxError):
+        parser.error(f"--set takes ARGUMENT=VALUE with a Python value; given: {given.set}")
+    data = {"augment": True} if given.augment else {}
+    if given.train_limit:
+        data["train_limit"] = given.train_limit
+    recipe = {"epochs": given.epochs, "learning_rate": given.learning_rate}
+    recipe |= {"optimizer": given.optimizer, "weight_decay": given.weight_decay}
+    recipe["schedule"] = None if given.constant else "cosine"
+    for seed in given.seeds:
+        file = given.record and given.record / f"{given.label}_seed{seed}.json"
+        if file and file.exists():
+            print(f"{file} exists; delete it to train again")
+            continue
+        resume = Path("runs") / f"{given.name}_{given.label}_seed{seed}.npz" if file else None
+        try:
+            record, _ = run(
+                given.name,
+                seed=seed,
+                changes=changes,
+                data=data,
+                policy=given.policy,
+                resume=resume,
+                **recipe,
+            )
+        except ValueError as error:
+            parser.exit(2, f"{error}\n")
+        if record["interrupted"]:
+            parser.exit(130)
+        print(f"{given.name} seed {seed}: test accuracy {record['test']['accuracy']:.4f}")
+        if file:
+            save_record(record, file)
+            resume.unlink(missing_ok=True)
+        keras.backend.clear_session()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main()
