@@ -5,7 +5,8 @@
     python scripts/notebooks.py setup              write set-up cell and Colab badge into all
 
 `execute` runs the cpu profile, whose outputs are committed. It changes no notebook in which a
-cell fails or writes to stderr.
+cell fails or writes to stderr. `setup` takes the repository's address from pyproject.toml;
+`make assignments` then carries it into the learner's assignments.
 """
 
 import argparse
@@ -152,9 +153,11 @@ def badge(path, folder, address):
 
 
 def setup(folder):
-    """Write the badge line and the set-up cell into all notebooks and assignments."""
+    """Write the badge line and the set-up cell into all chapters and sources of assignments."""
     address = repository(folder)
     for path in every(folder):
+        if path.parent == folder / "assignments":
+            continue  # derived from its source by `make assignments`
         notebook = nbformat.read(path, as_version=4)
         first = notebook.cells[0]
         first.source = "\n".join(

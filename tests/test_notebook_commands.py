@@ -92,20 +92,19 @@ def test_an_unknown_chapter_is_named_with_the_known_ones(folder, number):
         commands.main(["chapter", number], folder)
 
 
-def test_setup_writes_the_one_address_into_chapters_and_assignments(folder):
+def test_setup_writes_the_one_address_into_chapters_and_sources(folder):
     address = "https://github.com/somebody/some.course"
     project = f'[project.urls]\nRepository = "{address}"\n'
     (folder.parent / "pyproject.toml").write_text(project, encoding="utf-8")
     text = "# Title\n\n[![Open in Colab](old)](old)\n\nProse."
-    inner = ["04_small", "assignments/04_small", "assignments/source/04_small/04_small"]
+    inner = ["04_small", "assignments/source/04_small/04_small", "assignments/04_small"]
     for name in inner:
         path = folder / f"{name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, text, code("old"), code("kept"))
     commands.main(["setup"], folder)
     page = "colab.research.google.com/github/somebody/some.course/blob/main/notebooks/"
-    expected = [("", ""), ("../", "assignments/"), ("../", "assignments/")]
-    for name, (up, below) in zip(inner, expected, strict=True):
+    for name, up, below in [(inner[0], "", ""), (inner[1], "../", "assignments/")]:
         first, setup, kept = stored(folder / f"{name}.ipynb").cells
         badge = (
             f"[![Open in Colab]({up}images/colab-badge.svg)](https://{page}{below}04_small.ipynb)"
@@ -114,3 +113,4 @@ def test_setup_writes_the_one_address_into_chapters_and_assignments(folder):
         assert f'"git+{address}"' in setup.source
         assert setup.source.endswith('profile = course_lib.start("04_small")')
         assert kept.source == "kept"
+    assert stored(folder / "assignments/04_small.ipynb").cells[0].source == text
