@@ -1,0 +1,626 @@
+"""Data sets as train / validation / test, for tf.data or as NumPy arrays.
+
+Fashion-MNIST comes with the course and needs neither a network nor, with `numpy=True`,
+TensorFlow. Three further sets are fetched by TensorFlow Datasets when they are asked for.
+data/README.md says where each comes from and under what terms.
+
+    from course_lib import data
+    splits = data.load()                        # tf.data, standardised
+    x, y = data.load(numpy=True).test           # arrays: (10000, 28, 28, 1) float32, (10000,) int32
+"""
+
+import functools
+import hashlib
+import itertools
+import os
+import struct
+import threading
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from course_lib import tfrecord
+
+_HERE = Path(__file__).resolve().parent
+_SECONDS_TO_ANSWER = 8
+_SHUFFLE_BUFFER = 4096
+_PARTS = ("train", "validation", "test")
+# Of the 60,000 official training images of Fashion-MNIST; the other 5,000 are for validation.
+_FASHION_TRAIN = 55_000
+_SHIFT = 2
+_RESTORE = "In a clone, `git checkout -- data` restores it; otherwise install the course again."
+
+
+class DataError(RuntimeError):
+    """A data set is missing, damaged, or out of reach; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is known of one data set before anything is read.
+
+    `mean` and `std` (one number per channel, on the 0 to 1 scale) belong to the training split.
+    `image_shape` is None where pictures differ in size. `splits` are train, validation and test
+    in TensorFlow Datasets' words, `url` is what it downloads, and `by_hand` names the files
+    that a person must download instead.
+    """
+
+    mean: tuple
+    std: tuple
+    image_shape: tuple | None = None
+    splits: tuple = ()
+    url: str | None = None
+    by_hand: tuple = ()
+
+
+# Fashion-MNIST: measured on the 55,000 training images (and again in tests/test_data.py).
+# The others: the constants in common use for CIFAR-10 and ImageNet, not measured here.
+_IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_SOURCES = {
+    "fashion_mnist": _Source(mean=(0.2862,), std=(0.3530,), image_shape=(28, 28, 1)),
+    "cifar10": _Source(
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+        image_shape=(32, 32, 3),
+        splits=("train[:45000]", "train[45000:]", "test"),
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    ),
+    "imagenette/320px-v2": _Source(
+        **_IMAGENET,
+        splits=("train[:90%]", "train[90%:]", "validation"),
+        url="https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
+    ),
+    "imagenet2012": _Source(
+        **_IMAGENET,
+        splits=("train[:99%]", "train[99%:]", "validation"),
+        by_hand=("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
+    ),
+}
+NAMES = tuple(_SOURCES)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set, split.
+
+    `train`, `validation`, `test`: tf.data.Dataset of batches (images, labels), or pairs of
+    NumPy arrays. Images are float32 (n, height, width, channels), labels int32 (n,).
+    `sizes`: number of images by split name. `image_shape`: (height, width, channels).
+    `mean`, `std`: float32 arrays (channels,), on the 0 to 1 scale, so that
+    `images * std + mean` undoes the standardisation.
+    """
+
+    name: str
+    train: object
+    validation: object
+    test: object
+    class_names: tuple
+    image_shape: tuple
+    mean: np.ndarray
+    std: np.ndarray
+    sizes: dict
+    _passes: Callable | None = None
+
+    @property
+    def classes(self):
+        """Number of classes."""
+        return len(self.class_names)
+
+    def train_from(self, epoch):
+        """Return `train` such that its first pass is pass number `epoch` (counted from 0).
+
+        A run that is taken up again after `epoch` epochs sees the same batches as one that was
+        never interrupted. Raises ValueError for NumPy arrays, which are in no order of passes.
+        """
+        if self._passes is None:
+            raise ValueError("train_from works on tf.data; these splits were loaded as NumPy")
+        return self._passes(_integer("epoch", epoch, 0, 10**6))
+
+
+def load(
+    name="fashion_mnist",
+    *,
+    batch_size=128,
+    image_size=None,
+    train_limit=None,
+    numpy=False,
+    standardize=True,
+    augment=False,
+    seed=0,
+    data_dir=None,
+):
+    """Load a data set by name.
+
+    Splits (in the order of the prepared files, which TensorFlow Datasets fixes by a hash of
+    each picture's number or name, so a slice holds all classes):
+
+    - `fashion_mnist` (embedded, MIT licence): 28x28 grey, 10 classes. Train is `train[:55000]`
+      of the official training set, validation `train[55000:]`, test the official 10,000.
+    - `cifar10` (has no licence, so it is fetched only if you ask): 32x32 colour, 10 classes.
+      45,000 / 5,000 / the official 10,000.
+    - `imagenette/320px-v2`: ten classes of ImageNet, sizes differ. 90 % / 10 % of the official
+      training set; test is the official validation set.
+    - `imagenet2012`: 1,000 classes, sizes differ; you download it yourself, as its terms ask.
+      99 % / 1 % of the training set; test is the official validation set (the labels of the
+      official test set are not public).
+
+    Args:
+        name: one of `NAMES`.
+        batch_size: images per batch (tf.data only). The last batch may be smaller.
+        image_size: side of the square images in pixels. None keeps 28 or 32. Where sizes
+            differ it must be given: the shorter side is scaled to image_size * 256 / 224 and
+            the centre is cut out.
+        train_limit: take only the first so many training images, class mix as it comes.
+        numpy: True gives (images, labels) arrays instead of tf.data, train in file order.
+        standardize: True gives (pixel / 255 - mean) / std per channel; False gives [0, 1].
+        augment: True shifts training images by up to 2 pixels (4 zero pixels of margin in all,
+            before any resizing) and mirrors half of them. Where sizes differ, a random square
+            is cut out instead of the centre. tf.data only.
+        seed: decides order and augmentation of every training pass. Pass number k is the same
+            on every machine and in every process.
+        data_dir: a TensorFlow Datasets folder to use instead of the usual ones: the variable
+            COURSE_DATA_DIR, then data/ of the checkout, then the installed copy. Downloads
+            go to the first of them that can be written, else to ~/tensorflow_datasets.
+
+    Returns:
+        `Splits`.
+
+    Raises:
+        ValueError: an argument is outside what is allowed.
+        DataError: the set is damaged, or is not here and cannot be fetched.
+        ImportError: tf.data was asked for and TensorFlow is not installed.
+    """
+    if name not in _SOURCES:
+        raise ValueError(f"unknown data set {name!r}; known are: {', '.join(NAMES)}")
+    source = _SOURCES[name]
+    batch_size = _integer("batch_size", batch_size, 1, 10**6)
+    seed = _integer("seed", seed, 0, 2**31 - 1)
+    if image_size is not None:
+        image_size = _integer("image_size", image_size, 8, 1024)
+    elif source.image_shape is None:
+        raise ValueError(
+            f"the pictures of {name} differ in size; give image_size, a whole number from 8 to "
+            "1024, for example 224"
+        )
+    if train_limit is not None:
+        train_limit = _integer("train_limit", train_limit, 1, 10**9)
+    if numpy and augment:
+        raise ValueError(
+            "augment=True needs tf.data, which draws anew in every pass; numpy is True"
+        )
+    recipe = _Recipe(
+        batch_size,
+        image_size,
+        np.asarray(source.mean if standardize else (0.0,), np.float32),
+        np.asarray(source.std if standardize else (1.0,), np.float32),
+        augment,
+        seed,
+    )
+    folders = _folders(data_dir)
+    if name == "fashion_mnist":
+        class_names, arrays = _read_embedded(folders)
+        reader = _InMemory(arrays, train_limit, recipe)
+    else:
+        builder = _builder(name, source, folders)
+        class_names = tuple(builder.info.features["label"].names)
+        if source.image_shape:
+            reader = _InMemory(_read_arrays(builder, source), train_limit, recipe)
+        else:
+            reader = _Streamed(builder, source, train_limit, recipe)
+    if numpy:
+        parts = {part: reader.arrays(part) for part in _PARTS}
+    else:
+        _import_tensorflow()
+        parts = {part: reader.batches(part) for part in _PARTS[1:]}
+        parts["train"] = reader.passes(0)
+    height, width, channels = source.image_shape or (image_size, image_size, 3)
+    return Splits(
+        name=name,
+        **parts,
+        class_names=class_names,
+        image_shape=(image_size or height, image_size or width, channels),
+        mean=np.asarray(source.mean, np.float32),
+        std=np.asarray(source.std, np.float32),
+        sizes=reader.sizes,
+        _passes=None if numpy else reader.passes,
+    )
+
+
+def _integer(name, value, low, high):
+    """Return `value` as an int, or say which whole numbers are allowed."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | np.integer)
+        or not low <= value <= high
+    ):
+        raise ValueError(f"{name} is {value!r}; allowed: whole numbers from {low} to {high}")
+    return int(value)
+
+
+def _import_tensorflow():
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "tf.data needs TensorFlow, which is not installed; "
+            'data.load("fashion_mnist", numpy=True) works without it'
+        ) from error
+    return tf
+
+
+# ---- where the files are
+
+
+def _folders(data_dir):
+    """Return the folders that may hold data sets, the preferred one first."""
+    asked = data_dir if data_dir is not None else os.environ.get("COURSE_DATA_DIR")
+    if asked:
+        folder = Path(asked).expanduser()
+        if not folder.is_dir():
+            origin = "data_dir" if data_dir is not None else "COURSE_DATA_DIR"
+            raise DataError(f"{origin} is {str(asked)!r}, which is not a folder")
+        if data_dir is not None:
+            return [folder]
+    usual = [_HERE.parent / "data", _HERE / "embedded", Path("~/tensorflow_datasets").expanduser()]
+    return ([folder] if asked else []) + [folder for folder in usual if folder.is_dir()]
+
+
+def _download_folder(folders):
+    """Return where a download goes: the first folder that can be written, else the home one."""
+    for folder in folders:
+        if folder != _HERE / "embedded" and os.access(folder, os.W_OK):
+            return folder
+    return Path("~/tensorflow_datasets").expanduser()
+
+
+# ---- the embedded set
+
+
+def _read_embedded(folders):
+    """Return the class names and {part: (uint8 images, int32 labels)} of Fashion-MNIST."""
+    for folder in folders:
+        if (folder / "fashion_mnist").is_dir():
+            return _read_fashion_mnist(folder)
+    raise DataError(
+        f"fashion_mnist is not in {', '.join(map(str, folders))}; it comes with the course, so "
+        "leave data_dir and COURSE_DATA_DIR unset, or get a fresh copy of the course"
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _read_fashion_mnist(folder):
+    found = sorted((folder / "fashion_mnist").glob("*/dataset_info.json"))
+    if not found:
+        raise DataError(f"{folder / 'fashion_mnist'}: no VERSION/dataset_info.json. {_RESTORE}")
+    version = found[-1].parent
+    _check_sums(folder)
+    class_names = tuple((version / "label.labels.txt").read_text(encoding="utf-8").split("\n")[:10])
+    train = _read_shards(version, "train", 60_000, len(class_names))
+    arrays = {
+        "train": tuple(array[:_FASHION_TRAIN] for array in train),
+        "validation": tuple(array[_FASHION_TRAIN:] for array in train),
+        "test": _read_shards(version, "test", 10_000, len(class_names)),
+    }
+    return class_names, arrays
+
+
+def _check_sums(folder):
+    """Compare every file of fashion_mnist with folder/SHA256SUMS, where there is one."""
+    sums = folder / "SHA256SUMS"
+    if not sums.is_file():
+        return  # a folder that TensorFlow Datasets prepared by itself
+    for line in sums.read_text(encoding="utf-8").splitlines():
+        expected, name = line.split(maxsplit=1)
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing. {_RESTORE}")
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise DataError(
+                f"{path} is damaged: its {len(content)} bytes do not have the SHA-256 that is in "
+                f"{sums}. {_RESTORE}"
+            )
+
+
+def _read_shards(folder, split, count, classes):
+    """Return the images (count, 28, 28, 1) uint8 and labels (count,) int32 of one split."""
+    images, labels = [], []
+    paths = sorted(folder.glob(f"fashion_mnist-{split}.tfrecord*"))
+    for path in paths:
+        try:
+            examples = [tfrecord.parse_example(record) for record in tfrecord.read_records(path)]
+            images.append(tfrecord.decode_pngs([example["image"] for example in examples]))
+            labels += [example["label"] for example in examples]
+        except (ValueError, LookupError, struct.error, zlib.error) as error:
+            raise DataError(f"{path} is damaged: {error}. {_RESTORE}") from error
+    if len(labels) != count:
+        raise DataError(
+            f"{folder}: {len(labels)} {split} images in {len(paths)} files; {count} are expected. "
+            f"{_RESTORE}"
+        )
+    images, labels = np.concatenate(images), np.array(labels, np.int32)
+    if images.shape[1:] != (28, 28, 1):
+        raise DataError(f"{folder}: {split} images are {images.shape[1:]}, not (28, 28, 1)")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"{folder}: {split} labels run from {labels.min()} to {labels.max()}; "
+            f"allowed: 0 to {classes - 1}"
+        )
+    images.flags.writeable = labels.flags.writeable = False  # every later load shares them
+    return images, labels
+
+
+# ---- the sets that TensorFlow Datasets fetches
+
+
+def _builder(name, source, folders):
+    """Return the TensorFlow Datasets builder of a prepared set; prepare it first if need be."""
+    import tensorflow_datasets as tfds
+
+    for folder in folders:
+        prepared = sorted((folder / name).glob("*/dataset_info.json"))
+        if prepared:
+            return tfds.builder_from_directory(prepared[-1].parent)
+    target = _download_folder(folders)
+    by_hand = [target / "downloads" / "manual" / file for file in source.by_hand]
+    if not all(path.is_file() for path in by_hand):
+        raise DataError(
+            f"{name} must be downloaded by you, since its terms are between you and image-net.org. "
+            f"Register at https://image-net.org/download-images and put {by_hand[0].name} and "
+            f"{by_hand[1].name} into {by_hand[0].parent}. Or use fashion_mnist, which needs no "
+            "download."
+        )
+    if source.url:
+        problem = _unreachable(source.url)
+        if problem:
+            raise DataError(
+                f"{name} is not on this machine and cannot be fetched from {source.url}: "
+                f"{problem}. Connect to the network and run this again; or copy a folder {name} "
+                f"that TensorFlow Datasets prepared elsewhere into {target}; or use "
+                "fashion_mnist, which needs no network."
+            )
+    try:
+        builder = tfds.builder(name, data_dir=target)
+        builder.download_and_prepare()
+    except OSError as error:
+        raise DataError(
+            f"fetching {name} into {target} failed: {error}. Check the network and the free disk "
+            "space, then run this again."
+        ) from error
+    return builder
+
+
+def _unreachable(url):
+    """Return why `url` does not answer, or None if it does, within a few seconds.
+
+    It runs in a thread since looking up a host's name has no time limit of its own.
+    """
+    outcome = [f"no answer in {_SECONDS_TO_ANSWER} seconds"]
+
+    def ask():
+        request = urllib.request.Request(url, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER).close()
+            outcome[0] = None
+        except urllib.error.HTTPError:
+            outcome[0] = None  # a refusal is an answer
+        except OSError as error:
+            outcome[0] = str(getattr(error, "reason", error))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_SECONDS_TO_ANSWER)
+    return outcome[0]
+
+
+def _read_arrays(builder, source):
+    """Return {part: (uint8 images, int32 labels)} of a set whose images have one size."""
+    arrays = {}
+    for part, split in zip(_PARTS, source.splits, strict=True):
+        count = builder.info.splits[split].num_examples
+        images, labels = next(
+            builder.as_dataset(
+                split=split, as_supervised=True, batch_size=count
+            ).as_numpy_iterator()
+        )
+        arrays[part] = images, labels.astype(np.int32)
+    return arrays
+
+
+# ---- from pictures to what a network is fed
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    batch_size: int
+    image_size: int | None
+    mean: np.ndarray
+    std: np.ndarray
+    augment: bool
+    seed: int
+
+    def passes(self, one_pass, size, first):
+        """Return a tf.data.Dataset whose k-th iteration is pass `first` + k.
+
+        `one_pass(order, seed)` makes the batches of one pass from a permutation of `size`
+        images and a number to draw from. Both depend on nothing but the seed and the pass.
+        """
+        tf = _import_tensorflow()
+        counter = itertools.count(first)
+
+        def draw():
+            random = np.random.default_rng([self.seed, next(counter)])
+            yield random.permutation(size), random.integers(2**31)
+
+        signature = tf.TensorSpec((size,), tf.int64), tf.TensorSpec((), tf.int64)
+        drawn = tf.data.Dataset.from_generator(draw, output_signature=signature)
+        steps = -(-size // self.batch_size)
+        batches = drawn.flat_map(one_pass)
+        return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+
+    def finish(self, images, einsum):
+        """Resize (n, h, w, c) float32 images in [0, 1] and standardise them."""
+        if self.image_size is not None:
+            down, across = (_resizing(side, self.image_size) for side in images.shape[1:3])
+            images = einsum("oh,nhwc->nowc", down, images)
+            images = einsum("pw,nowc->nopc", across, images)
+        return (images - self.mean) / self.std
+
+
+class _InMemory:
+    """Sets of small images: decoded once, kept as bytes."""
+
+    def __init__(self, arrays, train_limit, recipe):
+        self.sizes = {part: len(labels) for part, (_, labels) in arrays.items()}
+        if train_limit is not None:
+            self.sizes["train"] = _integer("train_limit", train_limit, 1, self.sizes["train"])
+        self.recipe = recipe
+        self._arrays = {
+            part: [array[: self.sizes[part]] for array in pair] for part, pair in arrays.items()
+        }
+
+    def arrays(self, part):
+        images, labels = self._arrays[part]
+        images = images.astype(np.float32) / np.float32(255)
+        return self.recipe.finish(images, np.einsum), labels.copy()
+
+    def _tensors(self, part):
+        tf = _import_tensorflow()
+        with tf.device("cpu:0"):
+            return [tf.constant(array) for array in self._arrays[part]]
+
+    def batches(self, part):
+        tf = _import_tensorflow()
+        images, labels = self._tensors(part)
+
+        def batch(chosen):
+            pictures = tf.cast(tf.gather(images, chosen), tf.float32) / 255
+            return self.recipe.finish(pictures, tf.einsum), tf.gather(labels, chosen)
+
+        numbers = tf.data.Dataset.range(self.sizes[part]).batch(self.recipe.batch_size)
+        return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def passes(self, first):
+        tf = _import_tensorflow()
+        images, labels = self._tensors("train")
+
+        def one_pass(order, seed):
+            def batch(step, chosen):
+                pictures = tf.cast(tf.gather(images, chosen), tf.float32) / 255
+                if self.recipe.augment:
+                    pictures = _shift_and_mirror(pictures, tf.stack([seed, step]))
+                return self.recipe.finish(pictures, tf.einsum), tf.gather(labels, chosen)
+
+            numbers = tf.data.Dataset.from_tensor_slices(order).batch(self.recipe.batch_size)
+            return numbers.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+
+        return self.recipe.passes(one_pass, self.sizes["train"], first)
+
+
+class _Streamed:
+    """Sets of photographs of any size: decoded, scaled and cut while they are read."""
+
+    def __init__(self, builder, source, train_limit, recipe):
+        self.builder = builder
+        self.splits = dict(zip(_PARTS, source.splits, strict=True))
+        self.sizes = {
+            part: builder.info.splits[split].num_examples for part, split in self.splits.items()
+        }
+        if train_limit is not None:
+            self.sizes["train"] = _integer("train_limit", train_limit, 1, self.sizes["train"])
+        self.recipe = recipe
+
+    def _encoded(self, part):
+        import tensorflow_datasets as tfds
+
+        examples = self.builder.as_dataset(
+            split=self.splits[part],
+            as_supervised=True,
+            decoders={"image": tfds.decode.SkipDecoding()},
+        )
+        return examples.take(self.sizes[part])
+
+    def arrays(self, part):
+        images, labels = zip(*self.batches(part).as_numpy_iterator(), strict=True)
+        return np.concatenate(images), np.concatenate(labels)
+
+    def batches(self, part):
+        tf = _import_tensorflow()
+
+        def picture(encoded, label):
+            return self._picture(encoded), tf.cast(label, tf.int32)
+
+        pictures = self._encoded(part).map(picture, num_parallel_calls=tf.data.AUTOTUNE)
+        return pictures.batch(self.recipe.batch_size).prefetch(2)
+
+    def passes(self, first):
+        tf = _import_tensorflow()
+        examples = self._encoded("train")
+
+        def one_pass(_, seed):
+            def picture(number, example):
+                encoded, label = example
+                key = tf.stack([seed, number]) if self.recipe.augment else None
+                return self._picture(encoded, key), tf.cast(label, tf.int32)
+
+            shuffled = examples.shuffle(_SHUFFLE_BUFFER, seed=seed)
+            pictures = shuffled.enumerate().map(picture, num_parallel_calls=tf.data.AUTOTUNE)
+            return pictures.batch(self.recipe.batch_size)
+
+        return self.recipe.passes(one_pass, self.sizes["train"], first)
+
+    def _picture(self, encoded, key=None):
+        """Decode, scale the shorter side, cut a square: the centre, or one drawn from `key`."""
+        tf = _import_tensorflow()
+        side = self.recipe.image_size
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        shape = tf.cast(tf.shape(image)[:2], tf.float32)
+        scaled = tf.cast(
+            tf.round(shape * (round(side * 256 / 224) / tf.reduce_min(shape))), tf.int32
+        )
+        image = tf.image.resize(tf.cast(image, tf.float32) / 255, scaled, antialias=True)
+        image = tf.clip_by_value(image, 0.0, 1.0)
+        if key is None:
+            top_left = (scaled - side) // 2
+        else:
+            draw = tf.random.stateless_uniform([3], key, alg="philox")
+            top_left = tf.cast(draw[:2] * tf.cast(scaled - side + 1, tf.float32), tf.int32)
+            image = tf.cond(draw[2] < 0.5, lambda: image[:, ::-1], lambda: image)
+            # A product just below the bound may round up to it.
+            top_left = tf.minimum(top_left, scaled - side)
+        image = tf.image.crop_to_bounding_box(image, top_left[0], top_left[1], side, side)
+        return (image - self.recipe.mean) / self.recipe.std
+
+
+def _shift_and_mirror(images, key):
+    """Shift each image by up to _SHIFT pixels (black comes in) and mirror half of them."""
+    tf = _import_tensorflow()
+    count, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    padded = tf.pad(images, [[0, 0], [_SHIFT, _SHIFT], [_SHIFT, _SHIFT], [0, 0]])
+    moves = tf.random.stateless_uniform(
+        [2, count], key, maxval=2 * _SHIFT + 1, dtype=tf.int32, alg="philox"
+    )
+    rows, columns = moves[0][:, None] + tf.range(height), moves[1][:, None] + tf.range(width)
+    mirrored = tf.random.stateless_uniform([count, 1], key + 1, alg="philox") < 0.5
+    columns = tf.where(mirrored, columns[:, ::-1], columns)
+    shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
+    return tf.gather(shifted, columns, axis=2, batch_dims=1)
+
+
+@functools.cache
+def _resizing(size, new_size):
+    """Return the float32 matrix (new_size, size) of bilinear resizing along one axis.
+
+    Pixels are squares with their value at the centre. When shrinking, the triangle is widened
+    by the same factor, so that no pixel is passed over (as tf.image.resize with antialias).
+    """
+    ratio = size / new_size
+    centres = (np.arange(new_size) + 0.5) * ratio - 0.5
+    distance = np.abs(np.arange(size) - centres[:, None])
+    weights = np.maximum(0, 1 - distance / max(ratio, 1))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
