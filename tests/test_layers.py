@@ -1,0 +1,151 @@
+"""The shared layers against Keras's own, and against the papers' formulas in plain NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from course_lib import layers
+
+RNG = np.random.default_rng(0)
+
+
+def images(*shape):
+    return RNG.normal(size=shape).astype("float32")
+
+
+def numpy_of(tensor):
+    return np.asarray(ops.convert_to_numpy(tensor))
+
+
+def relative_error(ours, reference):
+    ours, reference = numpy_of(ours), numpy_of(reference)
+    return np.abs(ours - reference).max() / (np.abs(reference).max() or 1)
+
+
+def gradients(layer, x):
+    """Return d(sum of (output - 1)^2) / d(each trainable weight), on any backend."""
+    model = keras.Sequential([layer, keras.layers.Flatten()])
+    model.build(x.shape)
+    before = [numpy_of(w) for w in layer.trainable_weights]
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda y, p: ops.sum(ops.square(p - 1), axis=-1))
+    model.train_on_batch(x, np.zeros(len(x)))
+    return [b - numpy_of(w) for b, w in zip(before, layer.trainable_weights)]
+
+
+def test_batch_normalization_is_keras_own_in_training_and_in_testing():
+    ours = layers.BatchNormalization()
+    reference = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+    x = 3 * images(4, 5, 7, 6) + 1
+    for _ in range(3):
+        assert relative_error(ours(x, training=True), reference(x, training=True)) < 1e-5
+    for mine, theirs in zip(ours.weights, reference.weights):
+        assert relative_error(mine, theirs) < 1e-5, mine.name
+    assert relative_error(ours(x), reference(x)) < 1e-5
+
+
+def test_batch_normalization_has_keras_own_gradients():
+    x = images(4, 5, 7, 6)
+    pair = layers.BatchNormalization(), keras.layers.BatchNormalization(epsilon=1e-5)
+    for mine, theirs in zip(*(gradients(layer, x) for layer in pair)):
+        assert relative_error(mine, theirs) < 1e-4
+
+
+def test_frozen_batch_normalization_uses_and_keeps_its_moving_statistics():
+    layer = layers.BatchNormalization()
+    x = images(4, 5, 5, 3) + 2
+    layer.build(x.shape)
+    layer.trainable = False
+    assert relative_error(layer(x, training=True), x / np.sqrt(1 + 1e-5)) < 1e-5
+    assert np.all(numpy_of(layer.moving_mean) == 0)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_batch_normalization_under_mixed_precision(policy):
+    layer, exact = layers.BatchNormalization(dtype=policy), layers.BatchNormalization()
+    x = images(4, 5, 5, 3)
+    y = layer(x, training=True)
+    assert keras.backend.standardize_dtype(y.dtype) == policy.removeprefix("mixed_")
+    assert relative_error(ops.cast(y, "float32"), exact(x, training=True)) < 0.02
+
+
+@pytest.mark.parametrize(
+    "kernel,strides,padding", [(1, 1, "same"), (3, 2, "same"), (5, 1, "valid")]
+)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_grouped_convolution_is_keras_own(groups, kernel, strides, padding):
+    x = images(2, 9, 9, 8)
+    arguments = {"strides": strides, "padding": padding, "groups": groups, "activation": "relu"}
+    ours = layers.GroupedConv2D(12, kernel, **arguments)
+    reference = keras.layers.Conv2D(12, kernel, **arguments)
+    ours.build(x.shape)
+    reference.build(x.shape)
+    reference.set_weights(ours.get_weights())
+    assert relative_error(ours(x), reference(x)) < 1e-5
+    for mine, theirs in zip(gradients(ours, x), gradients(reference, x)):
+        assert relative_error(mine, theirs) < 1e-4
+
+
+@pytest.mark.parametrize("n,channels", [(5, 12), (3, 2), (1, 4), (5, 3)])
+def test_local_response_normalization_is_the_papers_sum(n, channels):
+    a = 30 * images(2, 3, 3, channels)
+    expected = np.empty_like(a)
+    for i in range(channels):
+        near = a[..., max(0, i - n // 2) : min(channels - 1, i + n // 2) + 1]
+        expected[..., i] = a[..., i] / (2 + 1e-4 * (near**2).sum(-1)) ** 0.75
+    assert relative_error(layers.LocalResponseNormalization(n=n)(a), expected) < 1e-5
+
+
+def test_local_response_normalization_survives_half_precision():
+    a = 300 * images(1, 3, 3, 8)  # the squares exceed float16's 65,504
+    y = layers.LocalResponseNormalization(dtype="mixed_float16")(a)
+    exact = layers.LocalResponseNormalization()(a)
+    assert relative_error(ops.cast(y, "float32"), exact) < 0.01
+
+
+def test_conv_unit_pads_on_every_side_as_papers_do():
+    x = images(1, 8, 8, 3)
+    unit = layers.ConvUnit(4, 3, strides=2, padding=1, normalization=None, activation=None)
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    unit.build(x.shape)
+    expected = ops.conv(padded, unit.conv.kernel, strides=2, padding="valid")
+    assert relative_error(unit(x), expected) < 1e-5
+    same = layers.ConvUnit(4, 3, strides=2, normalization=None, activation=None)
+    same.build(x.shape)
+    same.set_weights(unit.get_weights())
+    assert relative_error(same(x), expected) > 0.1, "'same' pads one side only; they must differ"
+
+
+@pytest.mark.parametrize("normalization,weights", [("batch", 5), (None, 2)])
+def test_conv_unit_has_a_bias_only_without_normalization(normalization, weights):
+    unit = layers.ConvUnit(4, 3, normalization=normalization)
+    unit.build((None, 8, 8, 3))
+    assert len(unit.weights) == weights
+    assert tuple(unit(images(2, 8, 8, 3)).shape) == unit.compute_output_shape((2, 8, 8, 3))
+
+
+def test_composite_layers_survive_saving(tmp_path):
+    image = keras.Input((8, 8, 4))
+    x = layers.ConvUnit(8, 3, 2, padding=1, groups=2)(image)
+    x = layers.LocalResponseNormalization(n=3)(x)
+    model = keras.Model(image, layers.ConvUnit(2, 1, normalization=None)(x))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    x = images(2, 8, 8, 4)
+    assert np.array_equal(numpy_of(model(x)), numpy_of(again(x)))
+
+
+@pytest.mark.parametrize(
+    "make,message",
+    [
+        (lambda: layers.LocalResponseNormalization(n=4), "n is 4; allowed: an odd"),
+        (lambda: layers.ConvUnit(4, 3, normalization="layer"), "'layer'; allowed: 'batch', None"),
+        (lambda: layers.ConvUnit(4, 3, padding=-1), "padding is -1; allowed"),
+        (lambda: layers.check_image_input((28, 28), 10, 8, "Net"), r"input_shape is \(28, 28\)"),
+        (lambda: layers.check_image_input((8, 28, 1), 10, 9, "Net"), "at least 9 x 9 pixels"),
+        (lambda: layers.check_image_input((28, 28, 1), 1, 9, "Net"), "classes is 1; allowed"),
+    ],
+)
+def test_wrong_arguments_say_what_is_allowed(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
