@@ -1,0 +1,50 @@
+"""What several tests compare the networks with: plain NumPy, and random weights and statistics."""
+
+import keras
+import numpy as np
+
+
+def randomize(model, seed=0):
+    """Give every bias, scale and statistic a random value, so that an ignored one is noticed."""
+    random = np.random.default_rng(seed)
+    for weight in model.weights:
+        if weight.name in ("bias", "beta", "moving_mean"):
+            weight.assign(random.normal(0, 0.2, weight.shape))
+        elif weight.name in ("gamma", "moving_variance"):
+            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+    return model
+
+
+def images(shape, batch=2, seed=1):
+    """Return a batch of standard normal images."""
+    return np.random.default_rng(seed).normal(size=(batch, *shape)).astype("float32")
+
+
+def outputs(model, names, x):
+    """Return {name: output} of the named layers for the images x, in evaluation mode."""
+    inner = keras.Model(model.input, {name: model.get_layer(name).output for name in names})
+    found = inner(x, training=False)
+    return {name: keras.ops.convert_to_numpy(found[name]) for name in names}
+
+
+def relative_error(ours, reference):
+    """Return the largest difference as a share of the largest reference value."""
+    ours, reference = (keras.ops.convert_to_numpy(each) for each in (ours, reference))
+    assert ours.shape == reference.shape, (ours.shape, reference.shape)
+    assert np.abs(reference).max() > 0
+    return np.abs(ours - reference).max() / np.abs(reference).max()
+
+
+def convolve(x, kernel, stride=1, padding=0, bias=0.0):
+    """Convolution by its definition: `padding` zeros on every side, then a window every stride."""
+    side = kernel.shape[0]
+    x = np.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
+    windows = windows[:, ::stride, ::stride]  # (batch, rows, columns, in, side, side)
+    return np.einsum("nrcixy,xyio->nrco", windows, kernel, optimize=True) + bias
+
+
+def normalize(x, layer):
+    """Batch normalisation in evaluation mode, from a layer's own numbers."""
+    gamma, beta, mean, variance = layer.get_weights()
+    return gamma * (x - mean) / np.sqrt(variance + layer.epsilon) + beta
