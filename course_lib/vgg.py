@@ -1,0 +1,170 @@
+"""VGG: Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale Image
+Recognition, ICLR 2015, arXiv:1409.1556. Section and table numbers are the paper's.
+"""
+
+import keras
+
+from course_lib.layers import (
+    BatchNormalization,
+    LocalResponseNormalization,
+    check_choice,
+    check_image_input,
+)
+
+CHANNELS = (64, 128, 256, 512, 512)
+CONFIGURATIONS = {  # table 1: kernel sides of the convolutions, block by block
+    "A": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "A-LRN": ((3,), (3,), (3, 3), (3, 3), (3, 3)),
+    "B": ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3)),
+    "C": ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1)),
+    "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+    "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
+}
+INITIALIZATIONS = {
+    "paper": keras.initializers.RandomNormal(stddev=0.1),
+    "paper_deviation": keras.initializers.RandomNormal(stddev=0.01),
+    "he_normal": keras.initializers.HeNormal(),
+    "glorot_uniform": keras.initializers.GlorotUniform(),
+}
+
+
+def VGG(
+    depth="D",
+    input_shape=(224, 224, 3),
+    classes=1000,
+    *,
+    normalization=None,
+    initialization="glorot_uniform",
+    width=1.0,
+    hidden=4096,
+    dropout=0.5,
+    pool_padding="valid",
+    name=None,
+):
+    """Build a configuration of table 1; the defaults are the paper's network D (VGG-16).
+
+    Shapes: (batch, height, width, channels), pixels with zero mean -> (batch, classes), logits.
+
+    Args:
+        depth: "A", "A-LRN", "B", "C", "D" or "E": 11, 11, 13, 16, 16 or 19 weighted layers.
+        input_shape: (height, width, channels) in pixels.
+        classes: number of classes.
+        normalization: None (the paper), or "batch": after each convolution, which keeps its bias,
+            as torchvision has it.
+        initialization: "paper": N(0, variance 0.01), sec. 3.1. "paper_deviation": the standard
+            deviation is 0.01, as many read it. "glorot_uniform": the authors' later advice, which
+            needs no pre-training. "he_normal". Biases start at 0.
+        width: multiplies the channels of every convolution; 1 is the paper's.
+        hidden: units of the two hidden fully connected layers (sec. 2.1).
+        dropout: share of the hidden units dropped in training (sec. 3.1); 0 drops none.
+        pool_padding: "valid" (the paper: the image must have 32 pixels), or "same": a pooling
+            window may reach over the edge, so that smaller images pass all five blocks.
+
+    Raises:
+        ValueError: an argument is not one of the above; the image is too small for the network.
+    """
+    check_choice("depth", depth, tuple(CONFIGURATIONS))
+    check_choice("normalization", normalization, ("batch", None))
+    check_choice("initialization", initialization, tuple(INITIALIZATIONS))
+    check_choice("pool_padding", pool_padding, ("valid", "same"))
+    check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    if width * min(CHANNELS) < 1:
+        raise ValueError(f"width is {width!r}; allowed: at least {1 / min(CHANNELS)}.")
+
+    def start():
+        return INITIALIZATIONS[initialization].clone()
+
+    def convolution(x, channels, side, name):
+        activation = "relu" if normalization is None else None
+        x = keras.layers.Conv2D(
+            channels,
+            side,
+            padding="same",
+            activation=activation,
+            kernel_initializer=start(),
+            name=name,
+        )(x)
+        if normalization == "batch":
+            x = BatchNormalization(name=f"{name}_norm")(x)
+            x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
+        return x
+
+    def fully_connected(x, units, name, activation=None):
+        return keras.layers.Dense(units, activation, kernel_initializer=start(), name=name)(x)
+
+    image = keras.Input(input_shape, name="image")
+    x = image
+    for block, (channels, sides) in enumerate(zip(CHANNELS, CONFIGURATIONS[depth]), start=1):
+        for layer, side in enumerate(sides, start=1):
+            x = convolution(x, int(width * channels), side, f"conv{block}_{layer}")
+            if depth == "A-LRN" and block == 1:
+                x = LocalResponseNormalization(name="lrn")(x)
+        x = keras.layers.MaxPooling2D(2, 2, pool_padding, name=f"pool{block}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    for number in (6, 7):
+        x = fully_connected(x, hidden, f"fc{number}", "relu")
+        if dropout:
+            x = keras.layers.Dropout(dropout, name=f"drop{number}")(x)
+    logits = fully_connected(x, classes, "fc8")
+    return keras.Model(image, logits, name=name or f"vgg_{depth}")
+
+
+def dense_evaluation(model, input_shape=(None, None, 3)):
+    """Turn a trained VGG into a fully convolutional network for images of any size (sec. 3.2).
+
+    fc6 becomes a convolution as large as the map of pool5, fc7 and fc8 become 1x1 convolutions,
+    with the same numbers. The result is a copy; `model` stays as it is.
+
+    Shapes: (batch, height, width, channels) -> (batch, rows, columns, classes), logits. At the
+    model's own image size the map is 1 x 1 and holds the model's logits; each 32 pixels more add
+    a row or a column. The paper averages the map.
+
+    Args:
+        model: what `VGG` returned.
+        input_shape: (height, width, channels); None leaves a side open.
+
+    Raises:
+        ValueError: the image is smaller than the one that the model was built for.
+    """
+    for side, needed in zip(input_shape, model.input_shape[1:3]):
+        if side is not None and side < needed:
+            raise ValueError(
+                f"input_shape is {tuple(input_shape)!r}; allowed: at least the model's own "
+                f"{model.input_shape[1:3]} pixels."
+            )
+    image = keras.Input(input_shape, name="image")
+    x, window = image, None
+    for layer in model.layers[1:]:
+        weights = layer.get_weights()
+        if isinstance(layer, keras.layers.Flatten):
+            window = layer.input.shape[1:]
+            continue
+        if isinstance(layer, keras.layers.Dense):
+            copy = keras.layers.Conv2D(
+                layer.units, window[:2], activation=layer.activation, name=layer.name
+            )
+            weights[0] = weights[0].reshape(*window, layer.units)
+            window = (1, 1, layer.units)
+        else:
+            copy = type(layer).from_config(layer.get_config())
+        x = copy(x)
+        copy.set_weights(weights)
+    return keras.Model(image, x, name=f"{model.name}_dense")
+
+
+VARIANTS = {f"vgg_{depth}": (VGG, {"depth": depth}) for depth in CONFIGURATIONS}
+for _depth in ("A", "B", "D", "E"):
+    VARIANTS[f"vgg_{_depth}_bn"] = (VGG, {"depth": _depth, "normalization": "batch"})
+VARIANTS["vgg_small"] = (
+    VGG,
+    {
+        "depth": "A",
+        "input_shape": (28, 28, 1),
+        "classes": 10,
+        "width": 0.25,
+        "hidden": 128,
+        "pool_padding": "same",
+    },
+)
