@@ -60,21 +60,30 @@ def _fields(message):
 
 
 def parse_example(record):
-    """Return a `tf.train.Example` as a dict: name -> first value, bytes or int."""
+    """Return a `tf.train.Example` as a dict: name -> its first value, bytes or int >= 0.
+
+    Raises ValueError for a feature of another type (the format also has floats).
+    """
     values = {}
     for _, features in _fields(record):
         for _, entry in _fields(features):
-            parts = dict(_fields(entry))
-            for kind, values_list in _fields(parts[2]):
-                for _, value in _fields(values_list):
-                    if kind == 3 and isinstance(value, bytes):  # int64_list, packed
-                        value = _varint(value)
-                    values[parts[1].decode()] = value
+            name, feature = (value for _, value in _fields(entry))
+            for kind, content in _fields(feature):
+                if kind == 2:  # floats
+                    raise ValueError(f"feature {name.decode()!r} holds floats, not bytes or ints")
+                (_, value), *_ = _fields(content)
+                values[name.decode()] = value if kind == 1 else _packed_integer(value)
     return values
 
 
-def _varint(packed):
-    return sum((byte & 127) << (7 * place) for place, byte in enumerate(packed))
+def _packed_integer(content):
+    """Return the first integer of a packed list: seven bits a byte, the last one below 128."""
+    value = 0
+    for place, byte in enumerate(content):
+        value |= (byte & 127) << (7 * place)
+        if byte < 128:
+            break
+    return value
 
 
 def decode_pngs(pngs):
@@ -87,7 +96,7 @@ def decode_pngs(pngs):
     if not pngs:
         raise ValueError("no PNG was given; at least one is needed")
     header = pngs[0][:29]  # signature (8), length and name of the first chunk (8), its 13 bytes
-    height, width = struct.unpack_from(">II", header, 16)
+    width, height = struct.unpack_from(">II", header, 16)
     if header[:8] != b"\x89PNG\r\n\x1a\n" or header[24:] != b"\x08\x00\x00\x00\x00":
         raise ValueError("a PNG of 8-bit grey values without interlacing is expected")
     rows = []
