@@ -1,0 +1,129 @@
+"""Schematic pictures for the chapters: what a formula cannot show at once."""
+
+from matplotlib.patches import FancyBboxPatch
+
+from course_lib import figures
+
+FORWARD, BACKWARD, _, _, WEIGHT = figures.COLOURS[:5]
+
+
+def _canvas(width, height, limits):
+    figure, axes = figures.canvas(width=width, height=height)
+    axes.set(xlim=limits[:2], ylim=limits[2:], aspect="equal")
+    axes.axis("off")
+    return figure, axes
+
+
+def _circle(axes, x, y, text="", radius=0.32, colour="white"):
+    axes.scatter(x, y, s=(radius * 110) ** 2, c=colour, edgecolors="black", zorder=3)
+    axes.text(x, y, text, ha="center", va="center", zorder=4)
+
+
+def _arrow(axes, start, end, colour="black", **kwargs):
+    look = {"arrowstyle": "-|>", "color": colour, "lw": 1.4, **kwargs}
+    axes.annotate("", end, start, arrowprops=look, zorder=2)
+
+
+def _box(axes, x, y, text, width=1.0, height=0.62):
+    corner = (x - width / 2, y - height / 2)
+    axes.add_patch(FancyBboxPatch(corner, width, height, "round,pad=0.04", fc="white", zorder=3))
+    axes.text(x, y, text, ha="center", va="center", zorder=4)
+
+
+def neuron():
+    """Draw one neuron with three inputs: weights, sum with bias, activation, output.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = _canvas(7.4, 3.3, (-0.7, 7.4, -1.75, 1.85))
+    for number, y in enumerate((1.2, 0.0, -1.2), start=1):
+        _circle(axes, 0, y, f"$x_{number}$")
+        _arrow(axes, (0.34, y), (2.55, y * 0.2), WEIGHT)
+        axes.text(1.2, y * 0.72 + 0.17, f"$\\times\\, w_{number}$", color=WEIGHT, ha="center")
+    _circle(axes, 3.0, 0, "sum", 0.42)
+    _arrow(axes, (3.0, -1.25), (3.0, -0.45))
+    axes.text(3.0, -1.45, "bias $b$", ha="center", va="center")
+    _arrow(axes, (3.44, 0), (4.52, 0))
+    axes.text(3.98, 0.18, "$s$", ha="center")
+    _box(axes, 5.05, 0, "activation $f$", width=0.98)
+    _arrow(axes, (5.62, 0), (6.55, 0))
+    axes.text(6.65, 0, "$h = f(s)$", va="center")
+    for x, text in ((0, "inputs"), (1.35, "weights"), (5.05, "shapes"), (6.95, "output")):
+        axes.text(x, 1.7, text, ha="center", color="0.35")
+    axes.text(3.0, 1.7, "adds up", ha="center", color="0.35")
+    return figure
+
+
+def network(sizes, titles, most=6):
+    """Draw a fully connected network, one column a layer.
+
+    Args:
+        sizes: neurons of each layer; of a layer with more than `most`, that many are drawn
+            with dots between them.
+        titles: one text a layer, written above its column.
+
+    Returns:
+        The figure.
+    """
+    width = 2.6 * (len(sizes) - 1)
+    figure, axes = _canvas(7.4, 4.0, (-1.3, width + 1.3, -2.5, 3.0))
+    columns = []
+    for i, size in enumerate(sizes):
+        shown = min(size, most)
+        heights = [(shown - 1) / 2 * 0.75 - 0.75 * k for k in range(shown)]
+        if size > most:  # a gap for the dots
+            heights = [y + (0.2 if k < shown - 1 else -0.25) for k, y in enumerate(heights)]
+            middle = (heights[-1] + heights[-2]) / 2
+            axes.text(2.6 * i, middle, "⋮", ha="center", va="center", zorder=4, fontsize=13)
+        columns.append([(2.6 * i, y) for y in heights])
+    for left, right in zip(columns, columns[1:]):
+        for a in left:
+            for b in right:
+                axes.plot(*zip(a, b), color=WEIGHT, lw=0.6, zorder=1)
+    for i, (column, title) in enumerate(zip(columns, titles)):
+        colour = "0.88" if i == 0 else "white"
+        for x, y in column:
+            _circle(axes, x, y, radius=0.2, colour=colour)
+        axes.text(2.6 * i, 2.3, title, ha="center", va="bottom")
+    return figure
+
+
+def backpropagation():
+    """Draw the way forward from the input to the loss, and the slopes on the way back.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = _canvas(9.2, 3.5, (-0.5, 10.3, -2.2, 1.9))
+    values = {0: "$x$", 2.5: "$s$", 4.5: "$h$", 7.0: "$z$", 9.6: "$L$"}
+    boxes = {1.25: "$W_1, b_1$", 3.5: "$f$", 5.75: "$W_2, b_2$", 8.3: "softmax\nand loss"}
+    for x, text in values.items():
+        _circle(axes, x, 0.7, text, 0.26)
+    places = list(values)
+    for (x, text), before, after in zip(boxes.items(), places, places[1:]):
+        half = 0.28 if text == "$f$" else 0.48
+        _box(axes, x, 0.7, text, 2 * half)
+        _arrow(axes, (before + 0.24, 0.7), (x - half - 0.02, 0.7), FORWARD)
+        _arrow(axes, (x + half + 0.02, 0.7), (after - 0.24, 0.7), FORWARD)
+    axes.text(-0.3, 1.6, "forward: values", color=FORWARD, va="center")
+    axes.text(8.3, 1.6, "right answer $t$", ha="center", va="center")
+    _arrow(axes, (8.3, 1.45), (8.3, 1.05))
+
+    def slope(x, y, text):
+        axes.text(x, y, text, ha="center", va="center", color=BACKWARD)
+
+    slope(0.6, -0.6, "backward: slopes")
+    slope(2.5, -0.6, r"$\delta_1$")
+    slope(4.5, -0.6, r"slope of $h$")
+    slope(7.0, -0.6, r"$\delta_2$")
+    for start, end, text in ((9.4, 7.4, "$p - t$"), (6.6, 5.3, "$W_2$"), (3.7, 2.9, "$f'(s)$")):
+        _arrow(axes, (start, -0.6), (end, -0.6), BACKWARD)
+        slope((start + end) / 2, -0.32, text)
+    for x, text in (
+        (2.5, r"slope of $W_1$:  $x$ times $\delta_1$"),
+        (7.0, r"slope of $W_2$:  $h$ times $\delta_2$"),
+    ):
+        _arrow(axes, (x, -0.82), (x, -1.4), BACKWARD)
+        slope(x, -1.62, text)
+    return figure
