@@ -30,6 +30,14 @@ BLANK = "write your answer here"  # what the unfilled cell raises; scripts/assig
 class Mistake(Exception):
     """What is wrong with an answer, in words for the learner."""
 
+    verdict = "Not right yet"
+
+
+class Blank(Mistake):
+    """The answer is still the blank that the learner was given."""
+
+    verdict = "Not written yet"
+
 
 @dataclass(frozen=True)
 class Exercise:
@@ -48,7 +56,8 @@ class Exercise:
             with np.errstate(all="ignore"):
                 self.test(Answer(self.name, answer))
         except Mistake as mistake:
-            say(f"{mistake} (Notebook {self.notebook}, section “{self.section}”)")
+            where = f"(Notebook {self.notebook}, section “{self.section}”)"
+            say(f"{mistake.verdict}: {mistake} {where}")
             return False
         say(f"Correct: {self.correct}")
         return True
@@ -109,16 +118,21 @@ class Answer:
         """
         if not callable(self.function):
             raise Mistake(
-                f"Not a function: check the function itself, q.{self.name}.check({self.name}), "
-                f"not what it returns. This is a value of type {type(self.function).__name__}."
+                f"check the function itself, q.{self.name}.check({self.name}), not what it "
+                f"returns; this is a {type(self.function).__name__}."
             )
         given = copy.deepcopy(arguments)
         try:
             result = self.function(*given)
         except Exception as error:
+            if isinstance(error, ValueError) and str(error) == BLANK:
+                raise Blank(
+                    f"put your code in place of the `raise` line of `{self.name}`, run that cell, "
+                    "then this one."
+                ) from None
             raise Mistake(self.explain(error)) from None
         if result is None or result is Ellipsis:
-            raise Mistake(f"Nothing comes back: end `{self.name}` with a return line.")
+            raise Mistake(f"nothing comes back. End `{self.name}` with a return line.")
         for position, (before, after) in enumerate(zip(arguments, given, strict=True), start=1):
             if isinstance(before, np.ndarray) and not np.array_equal(before, after):
                 raise Mistake(
@@ -129,11 +143,6 @@ class Answer:
 
     def explain(self, error):
         """Say in one sentence what the answer raised, and in which line of its cell."""
-        if isinstance(error, ValueError) and str(error) == BLANK:
-            return (
-                f"Not written yet: put your code in place of the `raise` line of `{self.name}`, "
-                "run that cell, then this one."
-            )
         file = getattr(getattr(self.function, "__code__", None), "co_filename", None)
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
         where = f", in line {frames[-1].lineno} of its cell" if frames else ""
@@ -158,33 +167,51 @@ def numbers(value, what="The result"):
         ) from None
 
 
-def same(a, b):
-    """Say whether two arrays have one shape and, to float32 rounding, the same numbers."""
-    return a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True)
+def shaped(value, shape, what):
+    """Return `value` as an array of that shape, or raise `Mistake`."""
+    array = numbers(value, what)
+    if array.shape != shape:
+        raise Mistake(f"{what} has shape {array.shape}; it should have shape {shape}.")
+    return array
 
 
-def expect(result, right, mistakes=None, what="The result"):
+def same(a, b, tolerance):
+    """Say whether the shapes agree and no number differs by more than a share of the largest."""
+    if a.shape != b.shape:
+        return False
+    return bool(np.all(np.abs(a - b) <= tolerance * np.max(np.abs(b), initial=1e-6)))
+
+
+def expect(result, right, mistakes=None, what="The result", tolerance=1e-5):
     """Raise `Mistake` unless `result` is `right`.
 
     Args:
         result: what the answer returned; anything.
-        right: the right number or array.
+        right: the right number or array. Integers are compared exactly.
         mistakes: message -> the number or array that an answer with this mistake gives.
         what: how messages call the result.
+        tolerance: allowed difference, as a share of the largest number in `right`.
     """
+    exact = np.asarray(right).dtype.kind in "iu"
+    tolerance = 0.0 if exact else tolerance
     result, right = numbers(result, what), numbers(right)
-    if same(result, right):
+    if same(result, right, tolerance):
         return
-    for message, wrong in (mistakes or {}).items():
-        if same(result, numbers(wrong)):
-            raise Mistake(message)
-    if result.shape != right.shape:
-        raise Mistake(f"{what} has shape {result.shape}; it should have shape {right.shape}.")
+    recognise(result, mistakes or {}, tolerance)
+    shaped(result, right.shape, what)
     if not np.all(np.isfinite(result)):
         raise Mistake(f"{what} contains nan or inf where the right values are ordinary numbers.")
     worst = np.unravel_index(np.argmax(np.abs(result - right)), right.shape)
     place = f" at {[int(i) for i in worst]}" if right.shape else ""
-    raise Mistake(f"{what}{place} is {result[worst]:.6g}; it should be {right[worst]:.6g}.")
+    shown = ".10g" if exact else ".6g"
+    raise Mistake(f"{what}{place} is {result[worst]:{shown}}; it should be {right[worst]:{shown}}.")
+
+
+def recognise(result, mistakes, tolerance=0.0):
+    """Raise `Mistake` with the message whose wrong number or array `result` is, if there is one."""
+    for message, wrong in mistakes.items():
+        if same(numbers(result), numbers(wrong), tolerance):
+            raise Mistake(message)
 
 
 def parts(result, names):
@@ -195,5 +222,5 @@ def parts(result, names):
     """
     if not isinstance(result, (tuple, list)) or len(result) != len(names):
         got = f"{len(result)} things" if isinstance(result, (tuple, list)) else "one thing"
-        raise Mistake(f"{got} came back where {len(names)} should: {', '.join(names)}.")
+        raise Mistake(f"{got} came back where there should be {len(names)}: {', '.join(names)}.")
     return result

@@ -1,0 +1,316 @@
+"""Assignments: derived files in step, checks that know right from wrong, copies that run."""
+
+import importlib
+import linecache
+import re
+import shutil
+import tomllib
+
+import assignments
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from notebook_tools import NOTEBOOKS, ROOT
+
+from course_lib.checks import BLANK, Exercise, load
+
+NAMES = sorted(path.stem for path in (NOTEBOOKS / "assignments/source").glob("*/*.ipynb"))
+
+
+def exercises(name):
+    """Return {name: exercise} of an assignment, in the order of its check module."""
+    module = importlib.import_module(f"course_lib.checks.{name[3:]}")
+    return {key: value for key, value in vars(module).items() if isinstance(value, Exercise)}
+
+
+def bank(name, *, right):
+    """Return the right or the wrong answers of tests/answers for an assignment."""
+    module = importlib.import_module(f"answers.{name[3:]}")
+    marked = [value for value in vars(module).values() if hasattr(value, "exercise")]
+    return [answer for answer in marked if (answer.says is None) == right]
+
+
+def solution(name, exercise):
+    """Return the course's own answer, made from the text that `solution()` shows."""
+    space = {}
+    exec(load(name)["imports"], space)
+    exec(load(name)["exercises"][exercise]["solution"], space)
+    return space[exercise]
+
+
+def cells(name, kind, folder="assignments"):
+    book = nbformat.read(NOTEBOOKS / folder / f"{name}.ipynb", as_version=4)
+    return [cell for cell in book.cells if cell.cell_type == kind]
+
+
+@pytest.fixture
+def said(capsys):
+    """Return a function that checks an answer and gives the verdict and the words, on one line."""
+
+    def check(exercise, answer):
+        capsys.readouterr()
+        passed = exercise.check(answer)
+        return passed, " ".join(capsys.readouterr().out.split())
+
+    return check
+
+
+ALL = [(name, key) for name in NAMES for key in exercises(name)]
+WRONG = [(name, answer) for name in NAMES for answer in bank(name, right=False)]
+RIGHT = [(name, answer) for name in NAMES for answer in bank(name, right=True)]
+each_exercise = pytest.mark.parametrize(("name", "key"), ALL)
+each_assignment = pytest.mark.parametrize("name", NAMES)
+
+
+def named(value):
+    return getattr(value, "__name__", None)
+
+
+# One source
+
+
+def test_the_derived_files_are_in_step():
+    assignments.main(["--check"])
+
+
+def test_a_file_out_of_step_is_found_and_written_again(tmp_path, capsys):
+    name = NAMES[0]
+    shutil.copytree(NOTEBOOKS / "assignments/source" / name, tmp_path / f"a/source/{name}")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "a").rename(tmp_path / "notebooks/assignments")
+    (tmp_path / "course_lib/checks").mkdir(parents=True)
+    with pytest.raises(SystemExit, match="scripts/assignments.py"):
+        assignments.main(["--check"], tmp_path)
+    assert not (tmp_path / f"notebooks/assignments/{name}.ipynb").exists()
+    assignments.main([], tmp_path)
+    assignments.main(["--check"], tmp_path)
+    data = tmp_path / f"course_lib/checks/{name}.json"
+    data.write_text(data.read_text(encoding="utf-8").replace("points", "point"), encoding="utf-8")
+    with pytest.raises(SystemExit):
+        assignments.main(["--check"], tmp_path)
+    assert capsys.readouterr().out.endswith(f"out of step: course_lib/checks/{name}.json\n")
+
+
+def test_an_answer_without_its_check_is_refused(tmp_path):
+    path = NOTEBOOKS / f"assignments/source/{NAMES[0]}/{NAMES[0]}.ipynb"
+    book = nbformat.read(path, as_version=4)
+    first = next(iter(exercises(NAMES[0])))
+    kept = [c for c in book.cells if c.metadata.get("nbgrader", {}).get("grade_id") != first]
+    assert len(kept) == len(book.cells) - 1
+    for cell in kept:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == f"{first}-check":
+            cell.metadata.nbgrader.update(grade_id="other", solution=True, grade=False)
+    book.cells = kept
+    nbformat.write(book, tmp_path / "01_mlp.ipynb")
+    with pytest.raises(ValueError, match="'other' has no cell other-check"):
+        assignments.package_data(tmp_path / "01_mlp.ipynb")
+
+
+@each_assignment
+def test_the_learner_copy_holds_blanks_and_no_solutions(name):
+    text = "\n".join(cell.source for cell in cells(name, "code"))
+    assert text.count(f'raise ValueError("{BLANK}")') == len(exercises(name))
+    assert "SOLUTION" not in text and "HIDDEN" not in text and "assert" not in text
+    assert not any(cell.outputs for cell in cells(name, "code"))
+    given = {line.strip() for line in text.splitlines()}
+    for key in exercises(name):
+        lines = load(name)["exercises"][key]["solution"].splitlines()
+        last = next(line.strip() for line in reversed(lines) if len(line.strip()) > 5)
+        assert last not in given, key
+
+
+@each_assignment
+def test_notebook_and_check_module_name_the_same_exercises(name):
+    assert list(exercises(name)) == list(load(name)["exercises"])
+    assert 4 <= len(exercises(name)) <= 6
+    assert all(exercise.notebook == name for exercise in exercises(name).values())
+
+
+@each_assignment
+def test_minutes_and_points_add_up(name):
+    first, *rest = [cell.source for cell in cells(name, "markdown")]
+    stated = [re.search(r"\((\d+) minutes, (\d+) points?\)", source) for source in rest]
+    points = [facts["points"] for facts in load(name)["exercises"].values()]
+    assert [int(found[2]) for found in stated] == points
+    total = sum(int(found[1]) for found in stated)
+    assert f"**Minutes:** about {total} · **Points:** {sum(points)} ·" in first
+
+
+@each_exercise
+def test_the_section_named_is_a_heading_of_the_chapter(name, key):
+    section = exercises(name)[key].section
+    text = cells(name, "markdown")[1 + list(exercises(name)).index(key)].source
+    assert f"section “{section}”" in text
+    headings = [
+        line.lstrip("# 0123456789.")
+        for cell in cells(name, "markdown", ".")
+        for line in cell.source.splitlines()
+        if line.startswith("#")
+    ]
+    assert section in headings
+
+
+def test_the_package_carries_the_derived_data():
+    setting = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "*.json" in setting["tool"]["setuptools"]["package-data"]["course_lib.checks"]
+
+
+# Checks
+
+
+@each_exercise
+def test_the_solution_passes_and_is_what_is_shown(name, key, said, capsys):
+    exercise = exercises(name)[key]
+    passed, words = said(exercise, solution(name, key))
+    assert passed is True
+    assert words == f"Correct: {exercise.correct}"
+    exercise.solution()
+    assert capsys.readouterr().out.strip() == load(name)["exercises"][key]["solution"]
+
+
+@pytest.mark.parametrize(("name", "answer"), WRONG, ids=named)
+def test_a_wrong_answer_gets_its_own_hint(name, answer, said):
+    exercise = exercises(name)[answer.exercise]
+    passed, words = said(exercise, answer)
+    assert passed is False
+    assert answer.says in words
+    assert words.startswith("Not right yet: ")
+    assert words.endswith(f"(Notebook {name}, section “{exercise.section}”)")
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=named)
+def test_a_right_answer_passes_however_it_is_written(name, answer, said):
+    passed, words = said(exercises(name)[answer.exercise], answer)
+    assert passed is True, words
+
+
+@each_assignment
+def test_the_bank_is_large_enough(name):
+    wrong, right = bank(name, right=False), bank(name, right=True)
+    assert len({(a.exercise, a.says) for a in wrong}) == len(wrong) >= 12
+    assert len(right) >= 3
+    for key in exercises(name):
+        assert sum(a.exercise == key for a in wrong) >= 2
+        assert sum(a.exercise == key for a in right) >= 1
+
+
+@each_exercise
+def test_the_blank_is_called_not_written_yet(name, key, said):
+    def blank(*arguments):
+        raise ValueError(BLANK)
+
+    passed, words = said(exercises(name)[key], blank)
+    assert passed is False
+    assert words.startswith(
+        f"Not written yet: put your code in place of the `raise` line of `{key}`"
+    )
+
+
+ODD = [
+    None,
+    ...,
+    "text",
+    [],
+    [[1], [1, 2]],
+    {},
+    np.nan,
+    np.full((2, 3), np.nan),
+    (1, 2),
+    [None] * 4,
+]
+ODD += [1e30, object(), (np.nan,) * 4, [(np.nan, np.nan)] * 3, [1, 2, 3, 4], lambda x: x]
+
+
+@each_exercise
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+def test_an_odd_result_is_a_message_and_no_traceback(name, key, value, said):
+    passed, words = said(exercises(name)[key], lambda *arguments: value)
+    assert passed is False
+    assert words.startswith("Not right yet: ")
+
+
+@each_exercise
+def test_what_is_no_function_is_a_message(name, key, said):
+    passed, words = said(exercises(name)[key], 3.5)
+    assert passed is False
+    assert f"check the function itself, q.{key}.check({key})" in words
+
+
+def from_cell(source, name):
+    """Return the function `name` of a notebook cell, whose source Python can show as there."""
+    linecache.cache["<cell 7>"] = (len(source), None, source.splitlines(True), "<cell 7>")
+    space = {"np": np}
+    exec(compile(source, "<cell 7>", "exec"), space)
+    return space[name]
+
+
+def test_an_exception_is_reported_with_its_line(said):
+    source = "def layer(x, w, b):\n    total = x @ w\n    return totl + b\n"
+    passed, words = said(exercises("01_mlp")["layer"], from_cell(source, "layer"))
+    assert passed is False
+    assert words.startswith(
+        "Not right yet: `layer` stops with NameError (name 'totl' is not defined"
+    )
+    assert "in line 3 of its cell: `return totl + b`. (Notebook 01_mlp" in words
+
+
+def test_an_exception_deep_in_numpy_is_reported_with_the_learner_line(said):
+    source = "def layer(x, w, b):\n    return np.concatenate([x, w])\n"
+    _, words = said(exercises("01_mlp")["layer"], from_cell(source, "layer"))
+    assert "in line 2 of its cell: `return np.concatenate([x, w])`." in words
+
+
+def test_wrong_arguments_are_a_message(said):
+    passed, words = said(exercises("01_mlp")["layer"], lambda x, w: x @ w)
+    assert passed is False
+    assert "takes 2 positional arguments but 3 were given" in words
+
+
+@each_exercise
+def test_hints_come_one_at_a_time(name, key, capsys):
+    exercise = exercises(name)[key]
+    count = len(exercise.hints)
+    assert count >= 2
+    for number in range(1, count + 1):
+        exercise.hint(number)
+        words = " ".join(capsys.readouterr().out.split())
+        assert words.startswith(f"Hint {number} of {count}: {exercise.hints[number - 1]}")
+        assert (f"q.{key}.hint({number + 1})" in words) == (number < count)
+    with pytest.raises(ValueError, match=f"hint number is 0; allowed: 1 to {count}"):
+        exercise.hint(0)
+
+
+def test_a_check_cannot_be_replaced_by_accident():
+    with pytest.raises(AttributeError):
+        exercises("01_mlp")["layer"].check = lambda answer: True
+
+
+# As a learner runs it
+
+
+def run(path, folder):
+    """Run a notebook in an empty folder; return its code cells."""
+    book = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(book, timeout=120, kernel_name="python3", resources=resources).execute()
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def printed(cell):
+    return " ".join("".join(output.get("text", "") for output in cell.outputs).split())
+
+
+@each_assignment
+@pytest.mark.parametrize(
+    ("path", "begin"),
+    [("{0}.ipynb", "Not written yet: "), ("source/{0}/{0}.ipynb", "Correct: ")],
+    ids=["blank", "solved"],
+)
+def test_an_assignment_runs_from_top_to_bottom(name, path, begin, tmp_path):
+    codes = run(NOTEBOOKS / "assignments" / path.format(name), tmp_path)
+    checks = [cell for cell in codes if ".check(" in cell.source]
+    assert len(checks) == len(exercises(name))
+    for cell in checks:
+        assert [output.output_type for output in cell.outputs] == ["stream"], cell.source
+        assert printed(cell).startswith(begin), cell.source

@@ -1,0 +1,276 @@
+"""Grading a class: one run over submissions as they come, some of them broken in every way."""
+
+import copy
+import csv
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from notebook_tools import NOTEBOOKS
+
+from course_lib import grade
+from course_lib.checks import BLANK, load
+
+NAME = "01_mlp"
+SOLUTIONS = {key: facts["solution"] for key, facts in load(NAME)["exercises"].items()}
+FULL = [str(facts["points"]) for facts in load(NAME)["exercises"].values()]
+NOTHING = ["0"] * len(FULL)
+
+
+def solved(name=NAME, **answers):
+    """Return the learner's copy with the solutions, or other answers to some exercises."""
+    book = nbformat.read(NOTEBOOKS / f"assignments/{name}.ipynb", as_version=4)
+    solutions = {key: facts["solution"] for key, facts in load(name)["exercises"].items()}
+    for cell in book.cells:
+        key = grade_id(cell)
+        cell.source = {**solutions, **answers}.get(key, cell.source)
+    return book
+
+
+def grade_id(cell):
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def without(*keys):
+    """Return the points with full marks for all exercises but these."""
+    return ["0" if key in keys else full for key, full in zip(SOLUTIONS, FULL, strict=True)]
+
+
+def blank():
+    return nbformat.read(NOTEBOOKS / f"assignments/{NAME}.ipynb", as_version=4)
+
+
+def edited_tests():
+    book = solved(layer="def layer(x, w, b):\n    return x @ w")
+    for cell in book.cells:
+        if ".check(" in cell.source:
+            cell.source = "passed = True\nq = None\nassert passed\nprint('Correct: of course')"
+    return book
+
+
+def tests_with_other_arguments():
+    book = solved(layer="def layer(x, w, b):\n    return x @ w")
+    for cell in book.cells:
+        cell.source = cell.source.replace(
+            "passed = q.layer.check(layer)", "q.layer.check(lambda x, w, b: x)  # all the same"
+        )
+    return book
+
+
+def deleted_cells():
+    """Only the answers are left, and not all of them."""
+    book = solved()
+    book.cells = [cell for cell in book.cells if grade_id(cell) in list(SOLUTIONS)[1:]]
+    return book
+
+
+def doubled_cells():
+    """Each cell twice, with the same ids; the second copy of the answers is still blank."""
+    book = solved()
+    book.cells = [c for pair in zip(book.cells, blank().cells, strict=True) for c in pair]
+    return book
+
+
+def answered_twice():
+    book = solved(layer="def layer(x, w, b):\n    return x @ w")
+    book.cells.append(new_code_cell(SOLUTIONS["layer"]))
+    return book
+
+
+def saved_by_colab():
+    """Without nbgrader's metadata and cell ids, in an older format."""
+    book = solved()
+    for cell in book.cells:
+        cell.metadata = nbformat.from_dict({"id": "aBcD3fGh1jKl"})
+        del cell["id"]
+    book.nbformat_minor = 0
+    return book
+
+
+def own_cells():
+    """Helpers, prints to stderr, a failing cell, a plot magic, and a failing line of one's own."""
+    book = solved(
+        layer="import sys\nprint('working', file=sys.stderr)\n\n"
+        "def layer(x, w, b):\n    return relu(x @ w + b)\n\nlayer(1, 2)"
+    )
+    place = next(i for i, cell in enumerate(book.cells) if grade_id(cell) == "layer")
+    book.cells[place:place] = [
+        new_code_cell("%matplotlib inline\nrelu = lambda x: x * (x > 0)\nundefined_name"),
+        new_code_cell("input('your name?')"),
+    ]
+    return book
+
+
+CRASH = "def cross_entropy(logits, labels):\n    import os\n    os.abort()"
+STUBBORN = """def layer(x, w, b):
+    while True:
+        try:
+            while True:
+                pass
+        except KeyboardInterrupt:
+            pass"""
+WRONG_LAYER = "def layer(x, w, b):\n    return np.maximum(x @ w, 0)  # <script>alert(1)</script>"
+
+# student -> (notebook, points for each exercise, a part of the remark)
+CLASS = {
+    "ada": (solved(), FULL, ""),
+    "김 민수": (solved(), FULL, ""),
+    "blank": (blank(), NOTHING, ""),
+    "wrong": (solved(layer=WRONG_LAYER), without("layer"), ""),
+    "edited": (edited_tests(), without("layer"), ""),
+    "other arguments": (tests_with_other_arguments(), without("layer"), ""),
+    "deleted": (deleted_cells(), without("layer"), ""),
+    "doubled": (doubled_cells(), FULL, ""),
+    "twice": (answered_twice(), FULL, "layer is defined in 2 cells, the last counts"),
+    "colab": (saved_by_colab(), FULL, ""),
+    "own": (own_cells(), FULL, ""),
+    "raise left": (
+        solved(layer=SOLUTIONS["layer"] + f'\n    raise ValueError("{BLANK}")'),
+        FULL,
+        "",
+    ),
+    "syntax": (solved(layer="def layer(x, w, b)\n    return 1"), without("layer"), ""),
+    "renamed": (solved(layer="def my_layer(x, w, b):\n    return x"), without("layer"), ""),
+    "loop": (solved(layer=STUBBORN), without("layer"), "layer: stopped after 10 s"),
+    "loop outside": (
+        solved(initialise=SOLUTIONS["initialise"] + "\n\nwhile True:\n    print('on and on')"),
+        without("initialise"),
+        "a cell was left out, stopped after 10 s",
+    ),
+    "crash": (
+        solved(cross_entropy=CRASH),
+        without("cross_entropy"),
+        "cross_entropy: the kernel died",
+    ),
+    "not json": ("this is no notebook", None, "not graded: not a notebook"),
+    "no notebook": ("[1, 2]", None, "not graded: not a notebook"),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    """Grade the class once; return the rows of grades.csv, the folder and what was printed."""
+    root = tmp_path_factory.mktemp("a class")
+    folder, out = root / "submissions", root / "submissions/graded"
+    folder.mkdir()
+    for student, (book, _, _) in CLASS.items():
+        text = book if isinstance(book, str) else json.dumps(copy.deepcopy(book))
+        (folder / f"{student}.ipynb").write_text(text, encoding="utf-8")
+    ada = (folder / "ada.ipynb").read_text(encoding="utf-8")
+    for path in ("folder/01_mlp.ipynb", "folder/old.ipynb", "any name/mine.ipynb"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text("" if "old" in path else ada, encoding="utf-8")
+    for path in ("several/a.ipynb", "several/b.ipynb", "several/.ipynb_checkpoints/c.ipynb"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(ada, encoding="utf-8")
+    (folder / "empty").mkdir()
+    (folder / "list.txt").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        lines = []
+        patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(words)))
+        grade.main([str(folder), "01", "--out", str(out), "--timeout", "10"])
+    with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    return rows, out, lines
+
+
+def points(row):
+    return [row[key] for key in SOLUTIONS]
+
+
+@pytest.mark.parametrize("student", CLASS)
+def test_the_row_of_a_submission(graded, student):
+    row = graded[0][student]
+    _, expected, remark = CLASS[student]
+    assert points(row) == (expected or [""] * len(FULL))
+    assert row["total"] == (str(sum(map(int, expected))) if expected else "")
+    assert remark in row["remark"]
+    assert bool(remark) == bool(row["remark"])
+
+
+def test_folders_of_students(graded):
+    rows = graded[0]
+    assert points(rows["folder"]) == points(rows["any name"]) == FULL
+    assert rows["several"]["total"] == rows["empty"]["total"] == ""
+    assert rows["several"]["remark"] == (
+        "not graded: 2 notebooks in the folder: name the one to grade 01_mlp.ipynb"
+    )
+    assert rows["empty"]["remark"] == "not graded: there is no notebook in the folder"
+
+
+def test_everybody_has_one_row_one_page_and_one_line(graded):
+    rows, out, lines = graded
+    students = {*CLASS, "folder", "any name", "several", "empty"}
+    assert set(rows) == students
+    assert {path.name for path in out.iterdir()} == {"grades.csv"} | {f"{s}.html" for s in students}
+    assert lines[0] == "left out: list.txt is neither a notebook nor a folder"
+    assert len(lines) == len(students) + 2
+    assert sum("] ada: 10 points, " in line for line in lines) == 1
+    assert lines[-1].startswith("Wrote ") and "23 feedback pages" in lines[-1]
+
+
+FEEDBACK = {
+    "ada": "Correct: a whole layer is one matrix product.",
+    "blank": "Not written yet: put your code in place",
+    "wrong": "Not right yet: the bias is missing: add b to x @ w",
+    "deleted": "No cell defines `layer`: it was deleted or renamed.",
+    "renamed": "No cell defines `layer`: it was deleted or renamed.",
+    "syntax": "The cell does not run: SyntaxError: expected",
+    "loop": "The check did not end: stopped after 10 s: an endless loop?",
+    "loop outside": "The cell does not run: stopped after 10 s",
+    "crash": "The check did not end: the kernel died",
+}
+
+
+@pytest.mark.parametrize("student", FEEDBACK)
+def test_the_feedback_page_says_why(graded, student):
+    page = (graded[1] / f"{student}.html").read_text(encoding="utf-8")
+    assert FEEDBACK[student] in " ".join(page.split()).replace("&#x27;", "'")
+    assert page.count("<h2>") == len(FULL)
+
+
+def test_feedback_shows_the_answer_and_runs_nothing_of_it(graded):
+    page = (graded[1] / "wrong.html").read_text(encoding="utf-8")
+    assert "<h2>layer: 0 of 1</h2>" in page and "<h2>gradients: 3 of 3</h2>" in page
+    assert "&lt;script&gt;alert(1)" in page and "<script" not in page and "http" not in page
+
+
+def test_assignment_04_grades_its_own_solution(tmp_path):
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    nbformat.write(solved("04_alexnet"), folder / "ada.ipynb")
+    grade.main([str(folder), "04_alexnet", "--out", str(tmp_path / "graded")])
+    rows = (tmp_path / "graded/grades.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert rows[1] == "ada,2,1,2,2,1,2,10,"
+
+
+def test_too_many_crashes_end_one_submission_and_not_the_class(tmp_path, monkeypatch):
+    monkeypatch.setattr(grade, "KERNELS", 1)
+    steps = grade.plan([CRASH, SOLUTIONS["layer"]], NAME, result := grade.Result("x"))
+    grade.run(steps, 20)
+    grade.judge(steps, NAME, result)
+    assert result.messages["cross_entropy"].startswith("The check did not end: the kernel died")
+    assert result.messages["layer"] == "Not reached: too many cells hang or crash."
+    assert sum(result.points.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "number", "message"),
+    [
+        (["kim.ipynb"], "13", r"There is no assignment '13'. Assignments: 01, 04."),
+        ([], "01", "There are no submissions"),
+        (["kim.ipynb", "kim/a.ipynb"], "01", "Two submissions are called 'kim'"),
+        (None, "01", "There is no folder"),
+    ],
+)
+def test_a_wrong_call_ends_with_a_sentence(files, number, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if files is not None:
+        (tmp_path / "class").mkdir()
+    for name in files or ():
+        (tmp_path / "class" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "class" / name).touch()
+    with pytest.raises(SystemExit, match=message):
+        grade.main(["class", number])
+    assert not (tmp_path / "grading").exists()
