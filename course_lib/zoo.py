@@ -6,7 +6,9 @@ A paper's module ends with VARIANTS, a mapping from name to (builder, arguments)
 import difflib
 import importlib
 
-PAPERS = (
+PAPERS = (  # after the two chapters that come before the papers
+    "mlp",
+    "convolution",
     "alexnet",
     "vgg",
     "googlenet",
