@@ -1,6 +1,6 @@
 """Schematic pictures for the chapters: what a formula cannot show at once."""
 
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from course_lib import figures
 
@@ -126,4 +126,79 @@ def backpropagation():
     ):
         _arrow(axes, (x, -0.82), (x, -1.4), BACKWARD)
         slope(x, -1.62, text)
+    return figure
+
+
+def _grid(axes, numbers, left, middle, title, marked=None, side=0.5):
+    """Draw a table of numbers around the height `middle`, one window of it marked."""
+    rows, columns = numbers.shape
+    top = middle + rows * side / 2
+    axes.text(left + columns * side / 2, top + 0.12, title, ha="center", va="bottom")
+    for i in range(rows):
+        for j in range(columns):
+            x, y = left + j * side, top - (i + 1) * side
+            axes.add_patch(Rectangle((x, y), side, side, fc="white", ec="0.6", lw=0.8, zorder=2))
+            axes.text(
+                x + side / 2, y + side / 2, f"{numbers[i, j]:g}", ha="center", va="center", zorder=4
+            )
+    if marked:
+        i, j, high, wide = marked
+        corner = (left + j * side, top - (i + high) * side)
+        axes.add_patch(
+            Rectangle(
+                corner,
+                wide * side,
+                high * side,
+                fc="#FBE3D2",
+                ec=BACKWARD,
+                lw=2.5,
+                alpha=0.75,
+                zorder=3,
+            )
+        )
+
+
+def convolution_step(picture, kernel, result, row, column):
+    """Draw one step of a convolution at stride 1 without padding: window, kernel, one number.
+
+    Args:
+        picture: (height, width), a few numbers a side.
+        kernel: (kernel height, kernel width).
+        result: (height', width').
+        row, column: the position in the result that is marked, with its window.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = _canvas(7.4, 2.9, (-0.1, 7.3, -1.4, 1.75))
+    _grid(axes, picture, 0, 0, "picture", (row, column, *kernel.shape))
+    _grid(axes, kernel, 3.25, 0, "kernel", (0, 0, *kernel.shape))
+    _grid(axes, result, 5.6, 0, "feature map", (row, column, 1, 1))
+    axes.text(2.88, 0, r"$\times$", ha="center", va="center", fontsize=16)
+    _arrow(axes, (4.85, 0), (5.5, 0))
+    axes.text(5.15, 0.2, "add up", ha="center", color="0.35")
+    return figure
+
+
+def squares_on_picture(picture, sides, title):
+    """Draw squares around the centre of a picture, such as receptive fields.
+
+    Args:
+        picture: (height, width).
+        sides: {name: side of the square in pixels}, the legend in that order.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = figures.canvas(width=5.6, height=3.6)
+    axes.imshow(picture)
+    bright = [colour for colour in figures.COLOURS[1:] if colour != "#000000"]
+    height, width = picture.shape
+    for (name, side), colour in zip(sides.items(), bright):
+        corner = ((width - side) / 2 - 0.5, (height - side) / 2 - 0.5)
+        axes.add_patch(
+            Rectangle(corner, side, side, fill=False, ec=colour, lw=2, label=f"{name}: {side}")
+        )
+    axes.set(title=title, xlabel="column", ylabel="row")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title="side in pixels")
     return figure
