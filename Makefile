@@ -9,6 +9,11 @@ N ?=
 DIR ?=
 
 PY := .venv/bin/python
+# Modules are compiled when they are first imported, which saves half a minute here.
+PIP_INSTALL = $(PY) -m pip install --no-compile $(PIP_FLAGS)
+# The exact versions that the tests passed with, where the Python is theirs.
+CONSTRAINTS = $$($(PY) -c \
+  'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 # What pytest is given for the notebooks (rules: tests/nbval_tolerance.py).
 NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
 
@@ -37,20 +42,15 @@ endif
 	  echo "Making .venv with $$("$$python" --version)"; \
 	  "$$python" -m venv .venv; \
 	fi; \
-	constraints=$$($(PY) -c \
-	  'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")'); \
-	$(PY) -m pip install $(PIP_FLAGS) $$constraints -r requirements.txt -e .; \
+	$(PIP_INSTALL) $(CONSTRAINTS) -r requirements.txt -e .; \
 	printf '%s\n' "$$PWD" > .venv/.installed
 
 .venv/.gpu: .venv/.installed
-	$(PY) -m pip install $(PIP_FLAGS) "tensorflow[and-cuda]"
+	$(PIP_INSTALL) "tensorflow[and-cuda]"
 	@touch .venv/.gpu
 
 .venv/.test: .venv/.installed requirements-test.txt
-	@set -e; \
-	constraints=$$($(PY) -c \
-	  'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")'); \
-	$(PY) -m pip install $(PIP_FLAGS) $$constraints -r requirements-test.txt
+	$(PIP_INSTALL) $(CONSTRAINTS) -r requirements-test.txt
 	@touch .venv/.test
 
 install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the course (GPU=1: with CUDA)

@@ -196,8 +196,8 @@ def make(folder, *arguments):
     return [call for call in calls if not call.startswith(("-c ", "-m pip --version"))]
 
 
-INSTALL = "-m pip install -c constraints.txt -r requirements.txt -e ."
-INSTALL_TEST = "-m pip install -c constraints.txt -r requirements-test.txt"
+INSTALL = "-m pip install --no-compile -c constraints.txt -r requirements.txt -e ."
+INSTALL_TEST = "-m pip install --no-compile -c constraints.txt -r requirements-test.txt"
 LAB = "-m jupyterlab notebooks/00_start_here.ipynb"
 
 
@@ -209,13 +209,13 @@ def test_make_installs_only_when_something_changed(checkout):
     moved = checkout.rename(checkout.parent / "옮긴 폴더")
     assert make(moved, "install") == [INSTALL]
     assert make(moved, "install") == []
-    assert make(moved, "install", "GPU=1") == ["-m pip install tensorflow[and-cuda]"]
+    assert make(moved, "install", "GPU=1") == ["-m pip install --no-compile tensorflow[and-cuda]"]
     assert make(moved, "install", "GPU=1") == []
 
 
 def test_make_runs_what_it_promises(checkout):
     lab = make(checkout, "lab", "PIP_FLAGS=--quiet")
-    assert lab[0] == INSTALL.replace("install", "install --quiet", 1)
+    assert lab[0] == INSTALL.replace("--no-compile", "--no-compile --quiet")
     assert lab[1].replace(" --allow-root", "") == LAB and len(lab) == 2
     assert ("--allow-root" in lab[1]) == (os.getuid() == 0)
     install, units, notebooks = make(checkout, "test")
