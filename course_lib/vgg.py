@@ -111,6 +111,20 @@ def VGG(
     return keras.Model(image, logits, name=name or f"vgg_{depth}")
 
 
+def start_from(model, trained):
+    """Begin a deeper network with layers of the trained network A, and return it (sec. 3.1).
+
+    A's first four convolutions and its fully connected layers are copied by name; every other
+    layer of `model` keeps its random weights.
+
+    Raises:
+        ValueError: a layer has another shape in `model` than in `trained`.
+    """
+    for name in ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8"):
+        model.get_layer(name).set_weights(trained.get_layer(name).get_weights())
+    return model
+
+
 def dense_evaluation(model, input_shape=(None, None, 3)):
     """Turn a trained VGG into a fully convolutional network for images of any size (sec. 3.2).
 

@@ -6,7 +6,7 @@ import pytest
 from reference import convolve, images, normalize, outputs, randomize, relative_error
 
 from course_lib.pretrained import load_keras_applications
-from course_lib.vgg import VGG, dense_evaluation
+from course_lib.vgg import VGG, dense_evaluation, start_from
 
 TABLE_1 = {
     "A": "64 | 128 | 256 256 | 512 512 | 512 512",
@@ -160,6 +160,21 @@ def test_initialization(initialization, spread):
     assert not bias.any()
     if initialization.startswith("paper"):
         assert abs(model.get_layer("fc6").get_weights()[0].std() / spread - 1) < 0.02
+
+
+def test_a_deeper_network_starts_from_network_a():
+    arguments = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "hidden": 8}
+    trained, deeper = VGG("A", **arguments), VGG("E", **arguments)
+    before = {layer.name: layer.get_weights() for layer in deeper.layers}
+    assert start_from(deeper, trained) is deeper
+    copied = ("conv1_1", "conv2_1", "conv3_1", "conv3_2", "fc6", "fc7", "fc8")
+    for layer in deeper.layers:
+        expected = trained.get_layer(layer.name) if layer.name in copied else None
+        expected = expected.get_weights() if expected else before[layer.name]
+        for found, wanted in zip(layer.get_weights(), expected):
+            np.testing.assert_array_equal(found, wanted)
+    with pytest.raises(ValueError, match="shape"):
+        start_from(VGG("B", **{**arguments, "width": 1 / 8}), trained)
 
 
 def test_dropout_follows_the_first_two_fully_connected_layers():
