@@ -134,7 +134,7 @@ def _smallest_side(stem, overlapping):
 SMALL = {
     "input_shape": (28, 28, 1),
     "classes": 10,
-    "widths": (24, 64, 96, 96, 64),
+    "widths": (12, 32, 48, 48, 32),
     "hidden": 256,
     "stem": (5, 1, 2),
     "initialization": "he_normal",

@@ -1,0 +1,65 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course_lib import figures
+
+
+def shown(figure, alt, monkeypatch):
+    sent = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda data, **kwargs: sent.append((data, kwargs))
+    )
+    figures.show(figure, alt)
+    return sent[0]
+
+
+def test_show_sends_a_picture_with_its_text_and_the_same_bytes_twice(monkeypatch):
+    figure = figures.curves({"a": [3, 2, 1]}, "epoch", "loss", "Loss")
+    data, kwargs = shown(figure, "loss falls from 3 to 1", monkeypatch)
+    assert data["text/plain"] == "[figure: loss falls from 3 to 1]"
+    assert kwargs["metadata"]["image/png"]["alt"] == "loss falls from 3 to 1"
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    assert picture.width > 300
+    assert shown(figure, "loss falls from 3 to 1", monkeypatch)[0] == data
+    with pytest.raises(ValueError, match="alt is empty"):
+        figures.show(figure, " ")
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        figures.curves({"a": ([1, 2], [1, 2]), "b": [2, 1]}, "epoch", "loss", "Two"),
+        figures.bars({"a": 1.0, "b": 2.0}, "error %", "Bars", spread={"a": 0.1, "b": 0.2}),
+        figures.scatter({"a": (1, 2), "b": (10, 3)}, "parameters", "error %", "Points", log_x=True),
+        figures.confusion(np.eye(3, dtype=int), ["a", "b", "c"], "Confusion"),
+    ],
+    ids=["curves", "bars", "scatter", "confusion"],
+)
+def test_every_plot_has_a_title_and_both_labels_where_axes_mean_something(figure):
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left")
+    assert axes.get_ylabel()
+    assert axes.get_xlabel() or all(t.get_text() for t in axes.get_xticklabels())
+
+
+def test_images_takes_grey_colour_and_signed_and_refuses_the_rest():
+    for shape in ((5, 4, 4), (5, 4, 4, 1), (5, 4, 4, 3)):
+        figure = figures.images(np.zeros(shape), titles="abcde", columns=3)
+        assert sum(bool(axes.images) for axes in figure.axes) == 5
+    signed = figures.images(np.array([[[-2.0, 1.0]]]), signed=True)
+    assert signed.axes[0].images[0].get_clim() == (-2, 2)
+    with pytest.raises(ValueError, match=r"pictures has shape \(4, 4\)"):
+        figures.images(np.zeros((4, 4)))
+
+
+def test_line_colours_stay_apart_for_the_commonest_colour_blindness():
+    """Simulate deuteranopia (Vienot 1999, linear RGB) and ask for a visible distance."""
+    sight = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in figures.COLOURS])
+    seen = (rgb**2.2 @ sight.T).clip(0, 1) ** (1 / 2.2)
+    distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
+    assert distance[~np.eye(len(rgb), dtype=bool)].min() > 0.15

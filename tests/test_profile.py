@@ -1,0 +1,37 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+import course_lib
+
+
+def python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_importing_the_package_loads_no_keras():
+    done = python("import sys, course_lib; print('keras' in sys.modules, 'numpy' in sys.modules)")
+    assert done.stdout.split() == ["False", "False"], done.stderr
+
+
+def test_start_prints_one_line_and_lets_no_native_log_through():
+    done = python("import course_lib; print(course_lib.start('04_alexnet').name)")
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0].startswith("04_alexnet · profile: cpu · backend: ")
+    assert done.stdout.splitlines()[1] == "cpu"
+
+
+def test_the_profile_can_be_chosen_and_a_wrong_one_is_refused(monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "gpu")
+    assert course_lib.start("x").pick(cpu=2, gpu=20) == 20
+    monkeypatch.setenv("COURSE_PROFILE", "tpu")
+    with pytest.raises(ValueError, match="COURSE_PROFILE is 'tpu'; allowed: 'cpu', 'gpu'"):
+        course_lib.start("x")
