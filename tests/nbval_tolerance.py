@@ -70,8 +70,10 @@ def align(new, stored, allowed):
     for kind, owner, key in fields(stored):
         texts[kind].append(owner[key])
     for kind, owner, key in fields(new):
-        old = texts[kind].pop(0) if texts[kind] else None
-        if kind == "image/png" and old and owner[key]:
+        if not texts[kind]:
+            continue  # one output too many, which nbval will say
+        old = texts[kind].pop(0)
+        if kind == "image/png":
             owner[key] = old  # pixels may differ, a missing picture may not
         elif allowed and isinstance(old, str) and isinstance(owner[key], str):
             owner[key] = forgive(owner[key], old, allowed)

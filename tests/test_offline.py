@@ -15,7 +15,7 @@ LOCAL = """import socket
 with socket.create_server(('127.0.0.1', 0)) as server:
     with socket.create_connection(server.getsockname(), timeout=5):
         print('connected')"""
-# What each notebook runs, and which host is refused. A web address goes to the proxy.
+# What each cell runs, and which host is refused. A web address goes to the proxy.
 REFUSED = {
     "name": (CONNECT.format("www.example.com"), "www.example.com"),
     "address": (CONNECT.format("192.0.2.1"), "192.0.2.1"),
@@ -27,19 +27,18 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("offline")
-    for name, (source, _) in REFUSED.items():
-        write(folder / f"{name}.ipynb", code(source))
-    write(folder / "local.ipynb", code(LOCAL, "connected\n"))
+    sources = [source for source, _ in REFUSED.values()]
+    write(folder / "web.ipynb", *map(code, sources), code(LOCAL, "connected\n"))
     return run_nbval(folder)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_notebook_that_uses_the_network_fails_and_says_so(run, name):
+@pytest.mark.parametrize(("number", "name"), list(enumerate(REFUSED)))
+def test_a_cell_that_uses_the_network_fails_and_says_so(run, number, name):
     outcomes, log = run
-    assert outcomes[name, 0] == "FAILED"
-    report = re.search(rf"_ \S*{name}\.ipynb::Cell 0 _(.*?)(\n___|\n===)", log, re.S)[1]
+    assert outcomes["web", number] == "FAILED"
+    report = re.search(rf"_ \S*web\.ipynb::Cell {number} _(.*?)(\n___|\n===)", log, re.S)[1]
     assert f"the network is cut off while notebooks are tested: {REFUSED[name][1]}" in report
 
 
 def test_a_notebook_may_talk_to_its_own_machine(run):
-    assert run[0]["local", 0] == "PASSED"
+    assert run[0]["web", len(REFUSED)] == "PASSED"
