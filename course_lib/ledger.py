@@ -35,6 +35,18 @@ class Ledger:
                 return claim
         raise ValueError(f"{self.word} has claims 1 to {len(self.claims)}, not {number!r}.")
 
+    def table(self, name):
+        """Return a printed table as one dictionary a row, for example table("table 1").
+
+        Raises:
+            ValueError: the ledger has no table of that name.
+        """
+        for result in self.results:
+            if result["table"] == name:
+                return [dict(zip(result["columns"], row)) for row in result["rows"]]
+        known = ", ".join(result["table"] for result in self.results)
+        raise ValueError(f"{self.word} has no table {name!r}; allowed: {known}.")
+
     def show_claims(self):
         """Print the claims with the paper's numbers and where they stand in the paper."""
         for claim in self.claims:

@@ -44,7 +44,9 @@ def top_k_error(scores, labels, k=1):
     """
     scores, labels = _scores_and_labels(scores, labels)
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k is {k!r}; allowed: an integer from 1 to {scores.shape[1]}, the classes.")
+        raise ValueError(
+            f"k is {k!r}; allowed: an integer from 1 to {scores.shape[1]}, the classes."
+        )
     if not len(labels):
         raise ValueError("scores and labels are empty; an error needs at least one image.")
     own = scores[np.arange(len(labels)), labels][:, None]
