@@ -14,11 +14,10 @@ from course_lib import training
 RECORDS = Path(__file__).resolve().parents[1] / "course_lib" / "records"
 SEEDS = "--seeds 0 1 2"
 # Small data and many passes: the setting in which a regulariser can show what it does.
-SHORT = "--epochs 10 --train-limit 6000 --learning-rate 0.002"
+SHORT = "--epochs 10 --train-limit 4000 --learning-rate 0.002"
 
 EXPERIMENTS = {
     "alexnet": {
-        "long": "alexnet_small --epochs 8 --learning-rate 0.002",
         "base": f"alexnet_small {SHORT}",
         "tanh": f"alexnet_small {SHORT} --set activation='tanh' "
         "--set initialization='glorot_normal'",
@@ -27,6 +26,8 @@ EXPERIMENTS = {
         "no_dropout": f"alexnet_small {SHORT} --set dropout=0",
         "augment": f"alexnet_small {SHORT} --augment",
         "no_conv3": f"alexnet_small {SHORT} --set without='conv3'",
+        "one_gpu": f"alexnet_small {SHORT} --set groups=1 --set widths=(6,16,24,24,32)",
+        "long": "alexnet_small --epochs 6 --learning-rate 0.002",
     },
 }
 
