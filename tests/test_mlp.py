@@ -53,6 +53,8 @@ def test_loss_of_equal_scores_is_the_logarithm_of_the_classes():
 
 def test_loss_is_right_where_exp_would_overflow():
     assert mlp.loss(np.array([[1000.0, 0.0], [0.0, 1000.0]]), np.array([1, 1])) == 500
+    apart = np.array([[1000.0, 1001.0], [-1000.0, -999.0]])
+    assert mlp.loss(apart, np.array([1, 1])) == pytest.approx(np.log(1 + np.exp(-1)))
 
 
 @pytest.mark.parametrize("activation", mlp.ACTIVATIONS)
@@ -154,7 +156,8 @@ def test_arrays_keep_their_type(dtype):
     layers, x, labels = example(dtype=dtype)
     outputs = mlp.forward(layers, x)
     moved = mlp.step(layers, mlp.backward(layers, outputs, labels), 0.1)
-    arrays = [*outputs, *(array for pair in moved for array in pair)]
+    start = mlp.initialise((6, 3), 0, dtype)
+    arrays = [*outputs, *(array for pair in [*start, *moved] for array in pair)]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
@@ -194,8 +197,8 @@ WRONG = {
         "activation is 'relu6'; allowed: 'relu', 'sigmoid', 'tanh', 'linear'",
     ),
     "picture": (
-        lambda: mlp.forward(mlp.initialise((784, 10)), np.zeros((5, 28, 28))),
-        r"x has shape \(5, 28, 28\); allowed: \(examples, 784\)",
+        lambda: mlp.forward(mlp.initialise((784, 10)), np.zeros((5, 784, 1))),
+        r"x has shape \(5, 784, 1\); allowed: \(examples, 784\)",
     ),
     "label": (lambda: mlp.loss(np.zeros((2, 3)), np.array([0, 3])), "0 to 3; allowed: .* 0 to 2"),
     "labels": (lambda: mlp.loss(np.zeros((2, 3)), np.array([0])), r"shape \(2,\)"),
