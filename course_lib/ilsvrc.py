@@ -85,12 +85,14 @@ def colour_components(images):
 
     Returns:
         (values, vectors): the eigenvalues (3,), largest first, and the eigenvectors (3, 3), one
-        a column, of the covariance matrix of red, green and blue on the 0 to 1 scale.
+        a column, of the covariance matrix of red, green and blue on the 0 to 1 scale. Each
+        vector is turned so that its sum is positive: towards more light.
 
     Source: AlexNet sec. 4.1, second form of augmentation.
     """
     pixels = np.concatenate([_picture(image).reshape(-1, 3) for image in images])
     values, vectors = np.linalg.eigh(np.cov(pixels.T))
+    vectors = vectors * np.where(vectors.sum(axis=0) < 0, -1, 1)
     return values[::-1], vectors[:, ::-1]
 
 

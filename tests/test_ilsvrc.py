@@ -48,6 +48,7 @@ def test_colour_components_diagonalise_the_covariance():
     pixels = np.concatenate([PHOTO.reshape(-1, 3), PHOTO[:100].reshape(-1, 3)]) / 255
     assert vectors @ np.diag(values) @ vectors.T == pytest.approx(np.cov(pixels.T), abs=1e-6)
     assert values[0] >= values[1] >= values[2] > 0
+    assert (vectors.sum(axis=0) >= 0).all()
 
 
 def test_the_colour_shift_is_one_colour_for_the_whole_picture():

@@ -1,0 +1,129 @@
+"""What must hold of all eight networks, in their small form; what is special to one paper is in
+tests/test_<paper>.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from course_lib import training, zoo
+
+NAMES = [f"{word}_small" for word in zoo.PAPERS]
+IMAGES = np.random.default_rng(0).normal(size=(8, 28, 28, 1)).astype("float32")
+LABELS = np.arange(8) % 10
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Each small network once, from seed 0; tests leave the weights as they found them."""
+    keras.utils.set_random_seed(0)
+    return {name: zoo.build(name) for name in NAMES}
+
+
+def logits(model, images):
+    return np.asarray(training.main_output(model(images, training=False)), "float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_variable_gets_a_gradient(networks, name):
+    model = networks[name]
+    state = model.get_weights()
+    with tf.GradientTape() as tape:
+        outputs = model(IMAGES, training=True)
+        heads = outputs.values() if isinstance(outputs, dict) else [outputs]
+        loss = sum(
+            tf.reduce_mean(
+                keras.losses.sparse_categorical_crossentropy(LABELS, y, from_logits=True)
+            )
+            for y in heads
+        )
+    gradients = tape.gradient(loss, model.trainable_variables)
+    model.set_weights(state)
+    without = [
+        variable.path
+        for variable, gradient in zip(model.trainable_variables, gradients)
+        if gradient is None or not np.any(gradient)
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saving_and_loading_gives_identical_outputs(networks, name, tmp_path):
+    model = networks[name]
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert np.array_equal(logits(model, IMAGES), logits(again, IMAGES))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_precision_runs_and_stays_near(networks, name, policy):
+    with training.precision(policy):
+        model = zoo.build(name)
+    model.set_weights(networks[name].get_weights())
+    exact, mixed = logits(networks[name], IMAGES), logits(model, IMAGES)
+    assert np.abs(exact - mixed).max() < 0.1 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_image_an_odd_size_and_other_classes(name):
+    model = zoo.build(name, input_shape=(37, 33, 3), classes=7)
+    picture = np.random.default_rng(0).normal(size=(1, 37, 33, 3)).astype("float32")
+    assert logits(model, picture).shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_images_and_classes_are_refused(name):
+    with pytest.raises(ValueError, match="at least"):
+        zoo.build(name, input_shape=(2, 2, 1))
+    with pytest.raises(ValueError, match="input_shape"):
+        zoo.build(name, input_shape=(28, 28))
+    with pytest.raises(ValueError, match="classes is 1"):
+        zoo.build(name, classes=1)
+
+
+ON_JAX = """
+import json, sys
+import keras, numpy as np
+from course_lib import training, zoo
+assert keras.backend.backend() == "jax"
+errors = {}
+for name in json.loads(sys.argv[1]):
+    with np.load(f"{sys.argv[2]}/{name}.npz") as given:
+        model = zoo.build(name)
+        model.set_weights([given[f"w{i}"] for i in range(len(model.weights))])
+        ours = np.asarray(training.main_output(model(given["images"], training=False)))
+        expected = given["logits"]
+        errors[name] = float(np.abs(ours - expected).max() / np.abs(expected).max())
+print(json.dumps(errors))
+"""
+
+
+def test_jax_gives_the_same_outputs_from_the_same_weights(networks, tmp_path):
+    rng = np.random.default_rng(1)
+    for name, model in networks.items():
+        state = model.get_weights()
+        # Moving statistics as after training, so that normalisation is tested too.
+        new = [np.abs(w + 0.1 * rng.normal(size=w.shape)).astype("float32") if "moving" in v.path
+               else w for w, v in zip(state, model.weights)]  # fmt: skip
+        model.set_weights(new)
+        arrays = {f"w{i}": w for i, w in enumerate(new)}
+        np.savez(tmp_path / f"{name}.npz", images=IMAGES, logits=logits(model, IMAGES), **arrays)
+        model.set_weights(state)
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, json.dumps(NAMES), str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    errors = json.loads(done.stdout.splitlines()[-1])
+    assert set(errors) == set(NAMES)
+    assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
