@@ -143,7 +143,7 @@ def test_the_section_named_is_a_heading_of_the_chapter(name, key):
     text = cells(name, "markdown")[1 + list(exercises(name)).index(key)].source
     assert f"section “{section}”" in text
     headings = [
-        line.lstrip("# 0123456789.")
+        re.sub(r"^#+ (\d+\. )?", "", line)
         for cell in cells(name, "markdown", ".")
         for line in cell.source.splitlines()
         if line.startswith("#")

@@ -49,7 +49,7 @@ def edited_tests():
     return book
 
 
-def tests_with_other_arguments():
+def checks_of_something_else():
     book = solved(layer="def layer(x, w, b):\n    return x @ w")
     for cell in book.cells:
         cell.source = cell.source.replace(
@@ -119,7 +119,7 @@ CLASS = {
     "blank": (blank(), NOTHING, ""),
     "wrong": (solved(layer=WRONG_LAYER), without("layer"), ""),
     "edited": (edited_tests(), without("layer"), ""),
-    "other arguments": (tests_with_other_arguments(), without("layer"), ""),
+    "other arguments": (checks_of_something_else(), without("layer"), ""),
     "deleted": (deleted_cells(), without("layer"), ""),
     "doubled": (doubled_cells(), FULL, ""),
     "twice": (answered_twice(), FULL, "layer is defined in 2 cells, the last counts"),
@@ -158,9 +158,9 @@ def graded(tmp_path_factory):
         text = book if isinstance(book, str) else json.dumps(copy.deepcopy(book))
         (folder / f"{student}.ipynb").write_text(text, encoding="utf-8")
     ada = (folder / "ada.ipynb").read_text(encoding="utf-8")
-    for path in ("folder/01_mlp.ipynb", "folder/old.ipynb", "any name/mine.ipynb"):
+    for path in ("named/01_mlp.ipynb", "named/draft.ipynb", "any name/mine.ipynb"):
         (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text("" if "old" in path else ada, encoding="utf-8")
+        (folder / path).write_text("" if "draft" in path else ada, encoding="utf-8")
     for path in ("several/a.ipynb", "several/b.ipynb", "several/.ipynb_checkpoints/c.ipynb"):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(ada, encoding="utf-8")
@@ -191,7 +191,7 @@ def test_the_row_of_a_submission(graded, student):
 
 def test_folders_of_students(graded):
     rows = graded[0]
-    assert points(rows["folder"]) == points(rows["any name"]) == FULL
+    assert points(rows["named"]) == points(rows["any name"]) == FULL
     assert rows["several"]["total"] == rows["empty"]["total"] == ""
     assert rows["several"]["remark"] == (
         "not graded: 2 notebooks in the folder: name the one to grade 01_mlp.ipynb"
@@ -201,7 +201,7 @@ def test_folders_of_students(graded):
 
 def test_everybody_has_one_row_one_page_and_one_line(graded):
     rows, out, lines = graded
-    students = {*CLASS, "folder", "any name", "several", "empty"}
+    students = {*CLASS, "named", "any name", "several", "empty"}
     assert set(rows) == students
     assert {path.name for path in out.iterdir()} == {"grades.csv"} | {f"{s}.html" for s in students}
     assert lines[0] == "left out: list.txt is neither a notebook nor a folder"

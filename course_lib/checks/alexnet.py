@@ -19,7 +19,7 @@ def lrn_of(a, n, k, alpha, beta, *, square=np.square, own=True):
 
 
 @exercise(
-    section="The block",
+    section="Local response normalisation",
     correct="this is the paper's formula. Caffe and PyTorch divide alpha by n, so there 5e-4 means "
     "the paper's 1e-4.",
     hints=(
@@ -84,7 +84,7 @@ def lrn(answer):
 
 
 @exercise(
-    section="The network",
+    section="224 or 227?",
     correct="227 pixels give 55, 224 give 54. The paper prints 224 and 55: its arithmetic needs "
     "227, or 224 with a padding of 2.",
     hints=(
@@ -126,7 +126,7 @@ def output_size(answer):
 
 
 @exercise(
-    section="The network",
+    section="Two towers: grouped convolution",
     correct="conv2 has 307,456 parameters and 223,948,800 multiply-adds; without the two groups "
     "it would have nearly twice as many of both.",
     hints=(
@@ -186,7 +186,7 @@ def pool_of(x, window, stride, reduce=np.max):
 
 
 @exercise(
-    section="The block",
+    section="Overlapping pooling",
     correct="windows of 3 at stride 2 overlap by one pixel, as in the paper.",
     hints=(
         "Output pixel (row, column) looks at x[row * stride : row * stride + window, ...]. Take "
@@ -236,7 +236,7 @@ def max_pool(answer):
 
 
 @exercise(
-    section="The block",
+    section="Dropout and augmentation",
     correct="dropout as the paper did it. Keras scales in training instead, by 1 / (1 - rate), and "
     "leaves testing alone: the same in the mean.",
     hints=(
@@ -326,7 +326,7 @@ def second_stage_of(x, kernel, bias, steps="conv relu lrn pool"):
 
 
 @exercise(
-    section="The block",
+    section="The network",
     correct="conv2 of the paper: two groups, ReLU, normalisation, overlapping pooling. At full "
     "size it has 307,456 parameters and turns 27 x 27 x 96 into 13 x 13 x 256.",
     hints=(
