@@ -4,6 +4,7 @@ tests/test_<paper>.py.
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -79,9 +80,19 @@ def test_one_image_an_odd_size_and_other_classes(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_wrong_images_and_classes_are_refused(name):
-    with pytest.raises(ValueError, match="at least"):
-        zoo.build(name, input_shape=(2, 2, 1))
+@pytest.mark.parametrize("side", [1, 4, 9])
+def test_a_tiny_image_works_or_is_refused_with_the_smallest_side(name, side):
+    try:
+        model = zoo.build(name, input_shape=(side, side, 1))
+    except ValueError as refusal:
+        smallest = int(re.search(r"at least (\d+) x \1 pixels", str(refusal)).group(1))
+        assert smallest > side
+    else:
+        assert logits(model, np.zeros((1, side, side, 1), "float32")).shape == (1, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_shapes_and_classes_are_refused(name):
     with pytest.raises(ValueError, match="input_shape"):
         zoo.build(name, input_shape=(28, 28))
     with pytest.raises(ValueError, match="classes is 1"):
