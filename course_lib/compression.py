@@ -139,7 +139,8 @@ def is_kernel(weight):
 def share(weights, bits):
     """Replace the weights that are not zero by 2^bits values or fewer: k-means in one dimension.
 
-    The centres start evenly spread from the smallest weight to the largest.
+    The centres start evenly spread from the smallest weight to the largest. Weights whose centre
+    comes to lie on zero are pruned.
 
     Args:
         weights: array of any shape; zeros are pruned weights and stay zero.
@@ -175,11 +176,12 @@ def share(weights, bits):
             means = (sums[last] - sums[first]) / np.maximum(members, 1)
             centres = np.where(members, means, centres)
         centres = np.unique(centres[members > 0].astype("float32"))
-        centres = centres[centres != 0]
-    codes = np.zeros(weights.shape, "int32")
     middles = (centres[1:].astype("float64") + centres[:-1]) / 2
-    codes[weights != 0] = 1 + np.searchsorted(middles, kept)
-    return codes, np.concatenate([[0], centres]).astype("float32")
+    nearest = centres[np.searchsorted(middles, kept)]
+    codebook = np.concatenate([[0], centres[centres != 0]]).astype("float32")
+    codes = np.zeros(weights.shape, "int32")
+    codes[weights != 0] = np.where(nearest, 1 + np.searchsorted(codebook[1:], nearest), 0)
+    return codes, codebook
 
 
 # ---- Huffman ------------------------------------------------------------------------------------
