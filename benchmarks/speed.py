@@ -1,0 +1,203 @@
+"""Time our networks beside others, in one run on one machine, and write every repetition down.
+
+    python benchmarks/speed.py resnet densenet --size 64 --out benchmarks/results/cpu_64.json
+
+Contenders: "ours"; "applications", the same network in keras.applications; "plain", our network
+on Keras's own BatchNormalization and grouped Conv2D. Training and inference alternate between
+contenders within each repetition, so that a slow minute of the machine hits all of them. Time to
+the first training step and peak memory come from one fresh process for each contender and
+repetition. Quote medians and ratios, never one time.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# name: (ours in the zoo, keras.applications, has grouped convolutions or batch normalisation)
+NETWORKS = {
+    "alexnet": ("alexnet_paper", None, True),
+    "vgg": ("vgg_D", "VGG16", False),
+    "googlenet": ("googlenet_paper", None, False),
+    "resnet": ("resnet50_v1", "ResNet50", True),  # theirs has biases that do nothing
+    "densenet": ("densenet121", "DenseNet121", True),
+    "mobilenet": ("mobilenet_1.0_224", "MobileNet", True),
+    "squeezenet": ("squeezenet_v1.1_224", None, False),
+    "shufflenet_g3": ("shufflenet_1.0x_g3", None, True),
+    "shufflenet_g8": ("shufflenet_1.0x_g8", None, True),
+}
+SMALLEST_ALEXNET = 67  # pixels; see AlexNet's own message
+CLASSES = 1000
+
+
+def contenders(name):
+    """Return the names of those that run for one network."""
+    _, applications, plain = NETWORKS[name]
+    return ["ours"] + ["applications"] * bool(applications) + ["plain"] * plain
+
+
+@contextlib.contextmanager
+def keras_own_layers(wanted):
+    """While it lasts, let our two fast layers compute as Keras's own do."""
+    import keras
+
+    from course_lib.layers import BatchNormalization, GroupedConv2D
+
+    ours = BatchNormalization.call, GroupedConv2D.convolution_op
+    if wanted:
+        BatchNormalization.call = keras.layers.BatchNormalization.call
+        GroupedConv2D.convolution_op = keras.layers.Conv2D.convolution_op
+    try:
+        yield
+    finally:
+        BatchNormalization.call, GroupedConv2D.convolution_op = ours
+
+
+class Contender:
+    """One compiled network with one batch; `train` and `infer` run steps."""
+
+    def __init__(self, name, kind, size, batch):
+        import keras
+        import numpy as np
+
+        from course_lib import zoo
+
+        keras.utils.set_random_seed(0)
+        ours, applications, _ = NETWORKS[name]
+        side = max(size, SMALLEST_ALEXNET) if name == "alexnet" else size
+        shape = (side, side, 3)
+        self.kind = kind
+        if kind == "applications":
+            builder = getattr(keras.applications, applications)
+            self.model = builder(weights=None, input_shape=shape, classifier_activation=None)
+        else:
+            self.model = zoo.build(ours, input_shape=shape)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
+        rng = np.random.default_rng(0)
+        self.images = rng.normal(size=(batch, *shape)).astype("float32")
+        self.labels = rng.integers(0, CLASSES, batch)
+
+    def train(self, steps=1):
+        with keras_own_layers(self.kind == "plain"):
+            for _ in range(steps):
+                self.model.train_on_batch(self.images, self.labels)
+
+    def infer(self, steps=1):
+        with keras_own_layers(self.kind == "plain"):
+            for _ in range(steps):
+                self.model.predict_on_batch(self.images)
+
+
+def seconds(run, *arguments):
+    started = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - started
+
+
+def throughput(name, given):
+    """Return {contender: {"train": [images/s, ...], "infer": [...]}}, one a repetition."""
+    rivals = [Contender(name, kind, given.size, given.batch) for kind in contenders(name)]
+    found = {rival.kind: {"train": [], "infer": []} for rival in rivals}
+    for mode in ("train", "infer"):
+        for rival in rivals:
+            getattr(rival, mode)()  # traces
+        once = max(seconds(getattr(rival, mode)) for rival in rivals)
+        steps = max(1, min(20, round(given.seconds / once)))
+        for _ in range(given.repeats):
+            for rival in rivals:
+                took = seconds(getattr(rival, mode), steps)
+                found[rival.kind][mode].append(round(steps * given.batch / took, 2))
+    return found
+
+
+def first_step(name, kind, given):
+    """Return the seconds to build, compile and train one step, and the peak memory in MiB."""
+    import keras
+
+    keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
+    took = seconds(lambda: Contender(name, kind, given.size, given.batch).train())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"first_step_seconds": round(took, 2), "peak_mib": round(peak)}
+
+
+def in_fresh_process(name, kind, given):
+    words = [sys.executable, __file__, name, "--fresh", kind]
+    words += ["--size", str(given.size), "--batch", str(given.batch), "--policy", given.policy]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{name} {kind} failed in a fresh process:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(results):
+    """Return the medians and ratios as a Markdown table."""
+    head = "| network | against | training | inference | first step | peak memory |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for name, found in results.items():
+        middle = {
+            kind: {what: statistics.median(values) for what, values in rows.items()}
+            for kind, rows in found.items()
+        }
+        ours = middle["ours"]
+        images = f"{ours['train']:.1f} images/s | {ours['infer']:.1f} images/s"
+        cost = f"{ours['first_step_seconds']:.1f} s | {ours['peak_mib']:.0f} MiB"
+        lines.append(f"| {name} | (ours) | {images} | {cost} |")
+        for kind in list(middle)[1:]:
+            other = middle[kind]
+            ratios = [ours[w] / other[w] for w in ("train", "infer")]
+            ratios += [ours[w] / other[w] for w in ("first_step_seconds", "peak_mib")]
+            lines.append(f"| {name} | {kind} | " + " | ".join(f"{r:.2f}x" for r in ratios) + " |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("networks", nargs="*", help=f"of {', '.join(NETWORKS)}; default all")
+    parser.add_argument("--size", type=int, default=64, help="side of the images in pixels")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--policy", default="float32", help="or mixed_bfloat16")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="a repetition of the slowest")
+    parser.add_argument("--out", type=Path, help="JSON with every repetition")
+    parser.add_argument("--fresh", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    names = given.networks or list(NETWORKS)
+    for name in names:
+        if name not in NETWORKS:
+            parser.error(f"no network {name!r}; allowed: {', '.join(NETWORKS)}")
+
+    from course_lib import training
+
+    with training.precision(given.policy):
+        if given.fresh:
+            print(json.dumps(first_step(names[0], given.fresh, given)))
+            return
+        results = {}
+        for name in names:
+            found = throughput(name, given)
+            for _ in range(min(3, given.repeats)):
+                for kind, rows in found.items():
+                    for what, value in in_fresh_process(name, kind, given).items():
+                        rows.setdefault(what, []).append(value)
+            results[name] = found
+            print(table({name: found}), flush=True)
+    if given.out:
+        settings = {k: v for k, v in vars(given).items() if k not in ("out", "fresh", "networks")}
+        record = {"settings": settings, **training.surroundings(), "results": results}
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
