@@ -164,7 +164,10 @@ def test_the_repository_stays_small():
 # ---- the Makefile, with a stand-in for .venv/bin/python that writes down how it is called
 
 STAND_IN = """#!/bin/sh
-printf '%s\\n' "$*" >> calls
+for word in "$@"; do
+  case "$word" in *" "*) printf "'%s' " "$word";; *) printf '%s ' "$word";; esac
+done >> calls
+echo >> calls
 case "$*" in "-c "*) echo "-c constraints.txt";; esac
 """
 
@@ -192,7 +195,7 @@ def make(folder, *arguments):
     assert done.returncode == 0, done.stderr
     if not (folder / "calls").exists():
         return []
-    calls = (folder / "calls").read_text().splitlines()
+    calls = [call.strip() for call in (folder / "calls").read_text().splitlines()]
     return [call for call in calls if not call.startswith(("-c ", "-m pip --version"))]
 
 
@@ -224,7 +227,7 @@ def test_make_runs_what_it_promises(checkout):
     assert make(checkout, "chapter", "N=04") == ["scripts/notebooks.py chapter 04"]
     assert make(checkout, "notebooks") == ["scripts/notebooks.py execute"]
     assert make(checkout, "assignments") == ["scripts/assignments.py"]
-    assert make(checkout, "grade", "DIR=반 1", "N=01") == ["-m course_lib.grade 반 1 01"]
+    assert make(checkout, "grade", "DIR=반 1", "N=01") == ["-m course_lib.grade '반 1' 01"]
     assert make(checkout, "lint") == ["-m ruff check", "-m ruff format --check"]
 
 
