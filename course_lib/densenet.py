@@ -1,0 +1,312 @@
+"""DenseNet: Huang, Liu, van der Maaten and Weinberger, Densely Connected Convolutional Networks,
+CVPR 2017, arXiv:1608.06993. Section and table numbers are the paper's.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from course_lib.layers import (
+    BatchNormalization,
+    ConvUnit,
+    check_choice,
+    check_image_input,
+    serializable,
+)
+
+
+def convolution(filters, side, name, strides=1):
+    """A convolution of this paper: He normal start, no bias, zeros around the image."""
+    return keras.layers.Conv2D(
+        filters,
+        side,
+        strides,
+        "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=name,
+    )
+
+
+@serializable
+class DenseLayer(keras.layers.Layer):
+    """H(x) = conv3x3(relu(norm(x))), concatenated to x.
+
+    With `bottleneck`, a 1x1 convolution to 4 * growth channels, preceded by its own
+    normalisation and ReLU, comes first (DenseNet-B).
+
+    Shapes: (batch, height, width, in) -> (batch, height, width, in + growth).
+
+    Args:
+        growth: channels that the layer adds, k.
+        bottleneck: True for the 1x1 convolution.
+        connection: "concatenate" (the paper), or "add", its ablation: x + H(x), where `in` must
+            be growth and the output has as many channels.
+        dropout: share dropped after each convolution in training; 0.2 without augmentation.
+
+    Source: sec. 3: dense connectivity, composite function, growth rate, bottleneck layers.
+
+    Raises:
+        ValueError: an argument is not one of the above; channels do not fit the addition.
+    """
+
+    def __init__(self, growth, bottleneck=True, connection="concatenate", dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        check_choice("connection", connection, ("concatenate", "add"))
+        self.config = {
+            "growth": growth,
+            "bottleneck": bottleneck,
+            "connection": connection,
+            "dropout": dropout,
+        }
+        self.steps = []
+        if bottleneck:
+            self.steps += [BatchNormalization(name="norm1"), convolution(4 * growth, 1, "conv1x1")]
+        self.steps += [BatchNormalization(name="norm2"), convolution(growth, 3, "conv3x3")]
+        self.drop = keras.layers.Dropout(dropout, name="dropout") if dropout else None
+
+    def build(self, input_shape):
+        if self.config["connection"] == "add" and input_shape[-1] != self.config["growth"]:
+            raise ValueError(
+                f"the input has {input_shape[-1]} channels; to be added to the output it must "
+                f"have growth = {self.config['growth']}."
+            )
+        for step in self.steps:
+            step.build(input_shape)
+            input_shape = step.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        x = inputs
+        for norm, conv in zip(self.steps[::2], self.steps[1::2]):
+            x = conv(ops.relu(norm(x, training=training)))
+            x = self.drop(x, training=training) if self.drop is not None else x
+        if self.config["connection"] == "add":
+            return inputs + x
+        return ops.concatenate([inputs, x], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        new = self.config["growth"] if self.config["connection"] == "concatenate" else 0
+        return (*input_shape[:-1], input_shape[-1] + new)
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@serializable
+class DenseBlock(keras.layers.Layer):
+    """Layers at one resolution, each of which sees the outputs of all layers before it.
+
+    Shapes: (batch, height, width, in) -> (batch, height, width, in + count * growth); with
+    connection "add", as many channels as came in.
+
+    Args:
+        count: number of dense layers; they are in `dense_layers`.
+        growth, bottleneck, connection, dropout: as in `DenseLayer`.
+
+    Source: sec. 3, fig. 1.
+    """
+
+    def __init__(
+        self, count, growth, bottleneck=True, connection="concatenate", dropout=0.0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.config = {
+            "count": count,
+            "growth": growth,
+            "bottleneck": bottleneck,
+            "connection": connection,
+            "dropout": dropout,
+        }
+        self.dense_layers = [
+            DenseLayer(growth, bottleneck, connection, dropout, name=f"layer{i + 1}")
+            for i in range(count)
+        ]
+
+    def build(self, input_shape):
+        self.channels = input_shape[-1]
+        for layer in self.dense_layers:
+            layer.build(input_shape)
+            input_shape = layer.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        for layer in self.dense_layers:
+            inputs = layer(inputs, training=training)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        for layer in self.dense_layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def connections(self):
+        """Return how strongly each layer uses each of its sources.
+
+        Returns:
+            An array (sources, layers): the mean absolute weight that a layer's first convolution
+            gives to a source. Source 0 is the block's input, source s the output of layer s. NaN
+            where a layer comes too early to see the source.
+
+        Raises:
+            ValueError: the block adds, so that the sources cannot be told apart.
+        """
+        if self.config["connection"] != "concatenate":
+            raise ValueError("connection is 'add'; sources are told apart only by 'concatenate'.")
+        count = self.config["count"]
+        strength = np.full((count, count), np.nan)
+        for i, layer in enumerate(self.dense_layers):
+            kernel = np.abs(ops.convert_to_numpy(layer.steps[1].kernel))
+            ends = [self.channels + s * self.config["growth"] for s in range(i + 1)]
+            for source, part in enumerate(np.split(kernel, ends[:-1], axis=2)):
+                strength[source, i] = part.mean()
+        return strength
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@serializable
+class Transition(keras.layers.Layer):
+    """Between two blocks: normalisation, ReLU, 1x1 convolution, 2x2 average pooling.
+
+    Shapes: (batch, height, width, in) -> (batch, height / 2, width / 2, filters), sides rounded
+    down.
+
+    Args:
+        filters: output channels; floor(theta * in) with compression theta.
+        dropout: as in `DenseLayer`.
+
+    Source: sec. 3, pooling layers and compression. The ReLU is in the authors' code.
+    """
+
+    def __init__(self, filters, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.config = {"filters": filters, "dropout": dropout}
+        self.norm = BatchNormalization(name="norm")
+        self.conv = convolution(filters, 1, "conv1x1")
+        self.drop = keras.layers.Dropout(dropout, name="dropout") if dropout else None
+        self.pool = keras.layers.AveragePooling2D(2, name="pool")
+
+    def build(self, input_shape):
+        self.norm.build(input_shape)
+        self.conv.build(input_shape)
+
+    def call(self, inputs, training=None):
+        x = self.conv(ops.relu(self.norm(inputs, training=training)))
+        x = self.drop(x, training=training) if self.drop is not None else x
+        return self.pool(x)
+
+    def compute_output_shape(self, input_shape):
+        return self.pool.compute_output_shape(self.conv.compute_output_shape(input_shape))
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+LAYERS = {  # table 1: dense layers of the four blocks; 161 is in arXiv version 1
+    121: (6, 12, 24, 16),
+    161: (6, 12, 36, 24),
+    169: (6, 12, 32, 32),
+    201: (6, 12, 48, 32),
+    264: (6, 12, 64, 48),
+}
+
+
+def DenseNet(
+    depth=121,
+    input_shape=(224, 224, 3),
+    classes=1000,
+    *,
+    growth=32,
+    bottleneck=True,
+    compression=0.5,
+    stem="imagenet",
+    initial=None,
+    connection="concatenate",
+    dropout=0.0,
+    name=None,
+):
+    """Build DenseNet; the defaults are DenseNet-121 of table 1.
+
+    Shapes: (batch, height, width, channels), pixels with zero mean -> (batch, classes), logits.
+
+    Args:
+        depth: weighted layers: 121, 161, 169, 201 or 264 with stem "imagenet". Otherwise three
+            equal blocks: 6n + 4 with bottleneck, 3n + 4 without (sec. 4.2).
+        input_shape: (height, width, channels) in pixels.
+        classes: number of classes.
+        growth: k, the channels that each layer adds; 48 for depth 161.
+        bottleneck: True for 1x1 convolutions to 4k channels (DenseNet-B).
+        compression: theta, the share of channels that a transition keeps; 1 keeps all.
+        stem: "imagenet": 7x7 convolution and pooling, both at stride 2. "cifar": one 3x3
+            convolution. "small": the same at stride 2, for fast training on 28 to 64 pixels.
+        initial: channels of the first convolution; None is the paper's rule, 2k with bottleneck
+            and 16 without.
+        connection: "concatenate", or "add": x + H(x) as in ResNet. All layers then have `growth`
+            channels, and initial and compression do not apply.
+        dropout: share dropped after each convolution but the first, in training.
+
+    Raises:
+        ValueError: an argument is not one of the above; the image is too small for the network.
+    """
+    check_choice("stem", stem, ("imagenet", "cifar", "small"))
+    check_choice("connection", connection, ("concatenate", "add"))
+    if not 0 < compression <= 1:
+        raise ValueError(f"compression is {compression!r}; allowed: 0 < compression <= 1.")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    if not isinstance(growth, int) or growth < 1:
+        raise ValueError(f"growth is {growth!r}; allowed: a positive integer.")
+    smallest = {"imagenet": 29, "cifar": 4, "small": 7}[stem]
+    check_image_input(input_shape, classes, smallest, "DenseNet")
+    if stem == "imagenet":
+        check_choice("depth", depth, tuple(LAYERS))
+        counts = LAYERS[depth]
+    else:
+        step = 6 if bottleneck else 3
+        if not isinstance(depth, int) or depth < step + 4 or (depth - 4) % step:
+            allowed = f"{step}n + 4, that is {step + 4}, {2 * step + 4}, {3 * step + 4}, ..."
+            raise ValueError(f"depth is {depth!r}; allowed: {allowed}")
+        counts = 3 * ((depth - 4) // step,)
+    if connection == "add":
+        initial = growth
+    elif initial is None:
+        initial = 2 * growth if bottleneck else 16
+
+    image = keras.Input(input_shape, name="image")
+    if stem == "imagenet":
+        x = ConvUnit(initial, 7, 2, padding=3, name="convolution")(image)
+        x = keras.layers.ZeroPadding2D(1, name="pooling_pad")(x)
+        x = keras.layers.MaxPooling2D(3, 2, name="pooling")(x)
+    else:
+        x = convolution(initial, 3, "convolution", 1 if stem == "cifar" else 2)(image)
+    for i, count in enumerate(counts):
+        if i:
+            kept = growth if connection == "add" else int(compression * x.shape[-1])
+            x = Transition(kept, dropout, name=f"transition{i}")(x)
+        block = DenseBlock(
+            count, growth, bottleneck, connection, dropout, name=f"dense_block{i + 1}"
+        )
+        x = block(x)
+    x = BatchNormalization(name="norm")(x)
+    x = keras.layers.Activation("relu", name="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="global_pooling")(x)
+    logits = keras.layers.Dense(classes, name="classification")(x)
+    return keras.Model(image, logits, name=name or f"densenet{depth}")
+
+
+CIFAR = {"stem": "cifar", "input_shape": (32, 32, 3), "classes": 10}
+PLAIN = {**CIFAR, "bottleneck": False, "compression": 1.0}
+SMALL = {"depth": 28, "growth": 12, "stem": "small", "input_shape": (28, 28, 1), "classes": 10}
+
+VARIANTS = {f"densenet{d}": (DenseNet, {"depth": d}) for d in (121, 169, 201, 264)}
+VARIANTS["densenet161_k48"] = (DenseNet, {"depth": 161, "growth": 48})
+for _depth, _k in ((40, 12), (100, 12), (100, 24)):
+    _name, _net = f"densenet_L{_depth}_k{_k}", {**PLAIN, "depth": _depth, "growth": _k}
+    VARIANTS[f"{_name}_cifar10"] = (DenseNet, _net)
+    VARIANTS[f"{_name}_cifar100"] = (DenseNet, {**_net, "classes": 100})
+    VARIANTS[f"{_name}_cifar10_init2k"] = (DenseNet, {**_net, "initial": 2 * _k})
+for _depth, _k in ((100, 12), (250, 24), (190, 40)):
+    _name, _net = f"densenet_bc_L{_depth}_k{_k}", {**CIFAR, "depth": _depth, "growth": _k}
+    VARIANTS[f"{_name}_cifar10"] = (DenseNet, _net)
+    VARIANTS[f"{_name}_cifar100"] = (DenseNet, {**_net, "classes": 100})
+VARIANTS["densenet_small"] = (DenseNet, SMALL)

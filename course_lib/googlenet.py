@@ -1,0 +1,287 @@
+"""GoogLeNet: Szegedy et al., Going Deeper with Convolutions, CVPR 2015, arXiv:1409.4842.
+Section and table numbers are the paper's.
+"""
+
+import keras
+from keras import ops
+
+from course_lib.layers import (
+    ConvUnit,
+    LocalResponseNormalization,
+    check_choice,
+    check_image_input,
+    serializable,
+)
+
+
+@serializable
+class InceptionModule(keras.layers.Layer):
+    """Look at the same input through 1x1, 3x3 and 5x5 filters and a pooling, side by side.
+
+    The four outputs are concatenated in that order. A ReLU follows every convolution, the
+    reductions and the pooling's projection included.
+
+    Shapes: (batch, height, width, in) -> (batch, height, width, out); out is the sum of the four
+    branches. In the naive form the pooling branch has all `in` channels.
+
+    Args:
+        filters: six channel counts in the order of table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce,
+            5x5, pool proj. The naive form ignores the two reductions and the projection.
+        reduce: True for 1x1 convolutions before 3x3 and 5x5 and after the pooling (fig. 2b);
+            False for the naive form (fig. 2a).
+        largest: side of the largest kernel: 5 (the paper), or 3 as torchvision has it.
+        normalization: None (the paper), or "batch" after every convolution, without biases.
+
+    Source: sec. 4, fig. 2.
+
+    Raises:
+        ValueError: filters are not six positive integers, or an argument is not one of the above.
+    """
+
+    def __init__(self, filters, reduce=True, largest=5, normalization=None, **kwargs):
+        super().__init__(**kwargs)
+        filters = tuple(filters)
+        if len(filters) != 6 or not all(isinstance(n, int) and n > 0 for n in filters):
+            raise ValueError(f"filters is {filters!r}; allowed: six positive integers.")
+        check_choice("largest", largest, (3, 5))
+        check_choice("normalization", normalization, ("batch", None))
+        self.config = {
+            "filters": filters,
+            "reduce": reduce,
+            "largest": largest,
+            "normalization": normalization,
+        }
+        one, reduce3, three, reduce5, five, projection = filters
+
+        def unit(channels, side, name):
+            return ConvUnit(channels, side, normalization=normalization, name=name)
+
+        self.pool = keras.layers.MaxPooling2D(3, 1, "same", name="pool")
+        self.branches = [
+            [unit(one, 1, "1x1")],
+            [unit(reduce3, 1, "3x3_reduce"), unit(three, 3, "3x3")],
+            [unit(reduce5, 1, "5x5_reduce"), unit(five, largest, "5x5")],
+            [self.pool, unit(projection, 1, "pool_proj")],
+        ]
+        if not reduce:
+            one, three, five, pool = self.branches
+            self.branches = [one, three[1:], five[1:], pool[:1]]
+
+    def build(self, input_shape):
+        for branch in self.branches:
+            shape = input_shape
+            for step in branch:
+                step.build(shape)
+                shape = step.compute_output_shape(shape)
+
+    def call(self, inputs, training=None):
+        outputs = []
+        for branch in self.branches:
+            x = inputs
+            for step in branch:
+                x = step(x) if step is self.pool else step(x, training=training)
+            outputs.append(x)
+        return ops.concatenate(outputs, axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        one, _, three, _, five, projection = self.config["filters"]
+        pooled = projection if self.config["reduce"] else input_shape[-1]
+        return (*input_shape[:-1], one + three + five + pooled)
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@serializable
+class AuxiliaryClassifier(keras.layers.Layer):
+    """A small classifier on an intermediate output; it helps training and is then thrown away.
+
+    5x5 average pooling at stride 3, a 1x1 convolution, a hidden layer, dropout, logits.
+
+    Shapes: (batch, height, width, in), sides of at least 5 pixels -> (batch, classes), logits.
+
+    Args:
+        classes: number of classes.
+        filters: channels of the 1x1 convolution; 128 in the paper.
+        hidden: units of the hidden layer; 1024 in the paper.
+        dropout: share of the hidden units dropped in training; 0.7 in the paper.
+        normalization: None (the paper), or "batch" after the convolution.
+
+    Source: sec. 5.
+    """
+
+    def __init__(
+        self, classes, filters=128, hidden=1024, dropout=0.7, normalization=None, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.config = {
+            "classes": classes,
+            "filters": filters,
+            "hidden": hidden,
+            "dropout": dropout,
+            "normalization": normalization,
+        }
+        self.steps = [
+            keras.layers.AveragePooling2D(5, 3, name="ave_pool"),
+            ConvUnit(filters, 1, normalization=normalization, name="conv"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(
+                hidden, activation="relu", kernel_initializer="he_normal", name="fc"
+            ),
+            keras.layers.Dropout(dropout, name="dropout"),
+            keras.layers.Dense(classes, name="classifier"),
+        ]
+
+    def build(self, input_shape):
+        for step in self.steps:
+            step.build(input_shape)
+            input_shape = step.compute_output_shape(input_shape)
+
+    def call(self, inputs, training=None):
+        for step in self.steps:
+            takes_training = isinstance(step, (ConvUnit, keras.layers.Dropout))
+            inputs = step(inputs, training=training) if takes_training else step(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.config["classes"])
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+def max_pool(x, name):
+    """3x3 max-pooling at stride 2 in ceil mode: n pixels -> n / 2, rounded down.
+
+    The sizes of table 1 (112, 56, 28, 14, 7) need it, and Keras has no such mode. On an even
+    side its "same" is equal, on an odd one its "valid".
+    """
+    rows, columns = ("valid" if side % 2 else "same" for side in x.shape[1:3])
+    if rows == columns:
+        return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
+    x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
+    return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
+
+
+MODULES = {  # table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+def GoogLeNet(
+    input_shape=(224, 224, 3),
+    classes=1000,
+    *,
+    auxiliary=False,
+    reduce=True,
+    normalization="lrn",
+    head="average",
+    stem="paper",
+    width=1.0,
+    largest=5,
+    pool4=3,
+    dropout=0.4,
+    name="googlenet",
+):
+    """Build GoogLeNet; the defaults are the paper's network as it classifies (table 1).
+
+    Shapes: (batch, height, width, channels), pixels with zero mean -> (batch, classes), logits.
+    With `auxiliary` the output is a dictionary of three such logits: "main", "aux1", "aux2".
+
+    Args:
+        input_shape: (height, width, channels) in pixels.
+        classes: number of classes.
+        auxiliary: True adds the classifiers on 4a and 4d, as in training (sec. 5); their losses
+            count 0.3 each, which `course_lib.training.fit` does by the names of the outputs.
+        reduce: False makes every module naive, without 1x1 reductions (fig. 2a).
+        normalization: "lrn" in the stem (fig. 3), "batch" after every convolution, or None.
+        head: "average", global average pooling (sec. 5), or "dense", the fully connected layer
+            of 1024 units that it replaces.
+        stem: "paper", or "small" for images of 28 to 64 pixels: one 3x3 convolution at stride 1
+            instead of conv1, pool1 and conv2.
+        width: multiplies the channels of every convolution and hidden layer; 1 is the paper's.
+        largest: 5, or 3 in place of the 5x5 convolutions, as in torchvision.
+        pool4: window of the last max-pooling: 3, or 2 as in torchvision.
+        dropout: share dropped before the last layer in training; 0.4 in the paper.
+
+    Raises:
+        ValueError: an argument is not one of the above; the image is too small for the network.
+    """
+    check_choice("normalization", normalization, ("lrn", "batch", None))
+    check_choice("head", head, ("average", "dense"))
+    check_choice("stem", stem, ("paper", "small"))
+    check_choice("pool4", pool4, (2, 3))
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    if width * 16 < 1:
+        raise ValueError(f"width is {width!r}; allowed: at least {1 / 16}.")
+    smallest = {"paper": (31, 79), "small": (8, 20)}[stem][bool(auxiliary)]
+    check_image_input(input_shape, classes, smallest, "GoogLeNet")
+    batch = "batch" if normalization == "batch" else None
+
+    def scaled(channels):
+        return int(channels * width)
+
+    def convolution(x, filters, side, name, strides=1):
+        padding = side // 2
+        unit = ConvUnit(scaled(filters), side, strides, padding, normalization=batch, name=name)
+        return unit(x)
+
+    def normalize(x, name):
+        return LocalResponseNormalization(name=name)(x) if normalization == "lrn" else x
+
+    image = keras.Input(input_shape, name="image")
+    if stem == "paper":
+        x = convolution(image, 64, 7, "conv1", strides=2)
+        x = normalize(max_pool(x, "pool1"), "norm1")
+        x = convolution(x, 64, 1, "conv2_reduce")
+        x = normalize(convolution(x, 192, 3, "conv2"), "norm2")
+    else:
+        x = normalize(convolution(image, 64, 3, "conv1"), "norm1")
+    x = max_pool(x, "pool2")
+    outputs = {}
+    for module, filters in MODULES.items():
+        if module == "4a":
+            x = max_pool(x, "pool3")
+        if module == "5a":
+            last = keras.layers.MaxPooling2D(2, padding="same", name="pool4")
+            x = max_pool(x, "pool4") if pool4 == 3 else last(x)
+        filters = tuple(map(scaled, filters))
+        x = InceptionModule(filters, reduce, largest, batch, name=f"inception_{module}")(x)
+        if auxiliary and module in ("4a", "4d"):
+            key = f"aux{len(outputs) + 1}"
+            outputs[key] = AuxiliaryClassifier(
+                classes, scaled(128), scaled(1024), normalization=batch, name=key
+            )(x)
+    if head == "average":
+        x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
+    else:
+        x = keras.layers.Flatten(name="flatten")(x)
+        x = keras.layers.Dense(
+            scaled(1024), activation="relu", kernel_initializer="he_normal", name="fc"
+        )(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="dropout")(x)
+    logits = keras.layers.Dense(classes, name="classifier")(x)
+    return keras.Model(image, {"main": logits, **outputs} if auxiliary else logits, name=name)
+
+
+TORCHVISION = {"normalization": "batch", "largest": 3, "pool4": 2, "dropout": 0.2}
+# For 28-pixel images: one convolution as the stem, and an eighth of the channels.
+SMALL = {"input_shape": (28, 28, 1), "classes": 10, "stem": "small", "width": 0.125}
+
+VARIANTS = {
+    "googlenet_paper": (GoogLeNet, {}),
+    "googlenet_paper_with_aux": (GoogLeNet, {"auxiliary": True}),
+    "googlenet_torchvision": (GoogLeNet, TORCHVISION),
+    "googlenet_torchvision_with_aux": (GoogLeNet, {**TORCHVISION, "auxiliary": True}),
+    "googlenet_small": (GoogLeNet, SMALL),
+}
