@@ -119,7 +119,7 @@ class Answer:
         if not callable(self.function):
             raise Mistake(
                 f"check the function itself, q.{self.name}.check({self.name}), not what it "
-                f"returns; this is a {type(self.function).__name__}."
+                f"returns; this is of type {type(self.function).__name__}."
             )
         given = copy.deepcopy(arguments)
         try:

@@ -74,7 +74,9 @@ def lrn(answer):
             "the channel is multiplied by the power. It is divided by it.": (
                 a * (a / lrn_of(a, n, k, alpha, beta))
             ),
-            "k is not 1: use the argument (the paper's k is 2).": lrn_of(a, n, 1.0, alpha, beta),
+            "k is taken as 1: use the argument (the paper's k is 2).": lrn_of(
+                a, n, 1.0, alpha, beta
+            ),
             "this is the divisor alone. The result is a divided by it.": (
                 a / lrn_of(a, n, k, alpha, beta)
             ),
@@ -127,8 +129,8 @@ def output_size(answer):
 
 @exercise(
     section="Two towers: grouped convolution",
-    correct="conv2 has 307,456 parameters and 223,948,800 multiply-adds; without the two groups "
-    "it would have nearly twice as many of both.",
+    correct="conv2 has 307,456 parameters and 223,948,800 multiply-adds. In one group it would "
+    "have twice the multiply-adds and nearly twice the parameters.",
     hints=(
         "In a grouped convolution an output channel sees only in_channels / groups input channels.",
         "Weights: kernel * kernel * (in_channels // groups) * out_channels. One bias for each "

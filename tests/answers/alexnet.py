@@ -100,7 +100,7 @@ def lrn_multiplied(a, n, k, alpha, beta):
     return a * lrn_divisor(a, n, k, alpha, beta)
 
 
-@wrong("lrn", "k is not 1")
+@wrong("lrn", "k is taken as 1")
 def lrn_keras_backend_default(a, n, k, alpha, beta):
     return lrn_right(a, n, 1, alpha, beta)
 
