@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -108,11 +108,12 @@ def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
     return axes.figure
 
 
-def scatter(points, x_label, y_label, title, log_x=False, axes=None):
+def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
     """Draw one labelled point a name.
 
     Args:
         points: {name: (x, y)}.
+        below: names that are written under their point, where two would collide.
 
     Returns:
         The figure.
@@ -121,10 +122,12 @@ def scatter(points, x_label, y_label, title, log_x=False, axes=None):
         _, axes = canvas()
     for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
         axes.plot(x, y, marker, color=colour, markersize=8)
-        axes.annotate(name, (x, y), xytext=(6, 6), textcoords="offset points")
+        place = (6, -14) if name in below else (6, 6)
+        axes.annotate(name, (x, y), xytext=place, textcoords="offset points")
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if log_x:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(0.15)
     return axes.figure
 

@@ -13,8 +13,9 @@ from course_lib import training
 
 RECORDS = Path(__file__).resolve().parents[1] / "course_lib" / "records"
 SEEDS = "--seeds 0 1 2"
-# Small data and many passes: the setting in which a regulariser can show what it does.
 SHORT = "--epochs 10 --train-limit 4000 --learning-rate 0.002"
+# Fewer pictures, seen more often: here a network can learn them by heart.
+REPEATED = "--epochs 25 --train-limit 2000 --learning-rate 0.002"
 
 EXPERIMENTS = {
     "alexnet": {
@@ -23,11 +24,12 @@ EXPERIMENTS = {
         "--set initialization='glorot_normal'",
         "no_lrn": f"alexnet_small {SHORT} --set normalization=None",
         "no_overlap": f"alexnet_small {SHORT} --set overlapping=False",
-        "no_dropout": f"alexnet_small {SHORT} --set dropout=0",
-        "augment": f"alexnet_small {SHORT} --augment",
         "no_conv3": f"alexnet_small {SHORT} --set without='conv3'",
         "one_gpu": f"alexnet_small {SHORT} --set groups=1 --set widths=(6,16,24,24,32)",
-        "long": "alexnet_small --epochs 6 --learning-rate 0.002",
+        "repeated": f"alexnet_small {REPEATED}",
+        "repeated_no_dropout": f"alexnet_small {REPEATED} --set dropout=0",
+        "repeated_augment": f"alexnet_small {REPEATED} --augment",
+        "long": "alexnet_small --epochs 5 --learning-rate 0.002",
     },
 }
 
