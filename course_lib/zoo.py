@@ -6,9 +6,7 @@ A paper's module ends with VARIANTS, a mapping from name to (builder, arguments)
 import difflib
 import importlib
 
-PAPERS = (  # after the two chapters that come before the papers
-    "mlp",
-    "convolution",
+PAPERS = (
     "alexnet",
     "vgg",
     "googlenet",
@@ -18,25 +16,26 @@ PAPERS = (  # after the two chapters that come before the papers
     "squeezenet",
     "shufflenet",
 )
+MODULES = ("mlp", "convolution", *PAPERS)  # in the order of the chapters
 
 
-def variants(paper=None):
-    """Return {name: (builder, arguments)} of one paper, or of all, in the order of the chapters.
+def variants(word=None):
+    """Return {name: (builder, arguments)} of one module, or of all, in the order of the chapters.
 
     Raises:
-        ValueError: the paper is not one of `PAPERS`.
+        ValueError: the word is not one of `MODULES`.
     """
-    if paper is not None and paper not in PAPERS:
-        raise ValueError(f"paper is {paper!r}; allowed: {', '.join(PAPERS)}.")
+    if word is not None and word not in MODULES:
+        raise ValueError(f"word is {word!r}; allowed: {', '.join(MODULES)}.")
     found = {}
-    for word in PAPERS if paper is None else (paper,):
+    for word in MODULES if word is None else (word,):
         found.update(importlib.import_module(f"course_lib.{word}").VARIANTS)
     return found
 
 
-def names(paper=None):
-    """Return the names that `build` knows, of one paper or of all."""
-    return list(variants(paper))
+def names(word=None):
+    """Return the names that `build` knows, of one module or of all."""
+    return list(variants(word))
 
 
 def build(name, **changes):
@@ -49,8 +48,8 @@ def build(name, **changes):
     Raises:
         ValueError: the name is unknown; the message lists the nearest ones.
     """
-    for paper in PAPERS:  # imports no more modules than it needs
-        known = variants(paper)
+    for word in MODULES:  # imports no more modules than it needs
+        known = variants(word)
         if name in known:
             builder, arguments = known[name]
             return builder(**{**arguments, **changes})
