@@ -28,8 +28,8 @@ def variants(word=None):
     if word is not None and word not in MODULES:
         raise ValueError(f"word is {word!r}; allowed: {', '.join(MODULES)}.")
     found = {}
-    for word in MODULES if word is None else (word,):
-        found.update(importlib.import_module(f"course_lib.{word}").VARIANTS)
+    for module in MODULES if word is None else (word,):
+        found.update(importlib.import_module(f"course_lib.{module}").VARIANTS)
     return found
 
 
