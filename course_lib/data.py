@@ -454,14 +454,18 @@ class _Recipe:
         images and a number to draw from. Both depend on nothing but the seed and the pass.
         """
         tf = _import_tensorflow()
-        number = tf.Variable(first - 1, trainable=False, dtype=tf.int64)
+        with tf.device("cpu:0"):  # where tf.data runs, also on a machine with a GPU
+            number = tf.Variable(first - 1, trainable=False, dtype=tf.int64)
 
         # A Python generator would be plainer, but TensorFlow then makes every process return
         # freed memory at once, which costs a third of the training speed.
         def draw(_):
             key = tf.stack([tf.constant(self.seed, tf.int64), number.assign_add(1)])
-            order = tf.random.stateless_uniform((size,), key, None, None, tf.int64)
-            return tf.argsort(order), tf.random.stateless_uniform((), key, 0, 2**31, tf.int64)
+            uniform = functools.partial(
+                tf.random.stateless_uniform, seed=key, dtype=tf.int64, alg="philox"
+            )
+            order = tf.argsort(uniform([size], minval=None))
+            return order, uniform([], maxval=2**31)
 
         drawn = tf.data.Dataset.from_tensors(0).map(draw)
         steps = -(-size // self.batch_size)
