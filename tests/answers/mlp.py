@@ -414,6 +414,11 @@ def count_learned_by_heart(sizes):
     return 109386
 
 
+@wrong("count_parameters", "The count for 784-128-64-10 is 109387; it should be 109386")
+def count_one_too_many(sizes):
+    return sum(a * b + b for a, b in pairs(sizes)) + (len(sizes) > 3)
+
+
 @right("count_parameters")
 def count_with_index(sizes):
     total = 0
