@@ -43,7 +43,20 @@ LEFT_OUT = re.compile(
 )
 KERNELS = 6  # for one student; each crash or endless loop costs one
 START = 180  # seconds for the imports
-SHOWN = 4000  # characters of output that a feedback page shows
+SHOWN = 4000  # characters of an answer, or of what a cell prints, that are kept
+
+
+class Client(NotebookClient):
+    """Keeps only the end of what a cell prints: an endless loop can print gigabytes."""
+
+    def output(self, outs, msg, display_id, cell_index):
+        if msg["msg_type"] != "stream":
+            return super().output(outs, msg, display_id, cell_index)
+        name, text = msg["content"]["name"], msg["content"]["text"]
+        if outs and outs[-1].get("name") == name:
+            text = outs.pop().text + text
+        outs.append(nbformat.v4.new_output("stream", name=name, text=text[-SHOWN:]))
+        return outs[-1]
 
 
 @dataclass
@@ -187,8 +200,8 @@ def run(steps, timeout):
     for _ in range(KERNELS):
         if all(step.lost or step.outputs is not None for step in steps if step.checks):
             return
-        todo = [s for s in steps if not s.lost and not (s.checks and s.outputs is not None)]
-        run_in_one_kernel(todo, timeout)
+        left = [s for s in steps if not s.lost and not (s.checks and s.outputs is not None)]
+        run_in_one_kernel(left, timeout)
 
 
 def run_in_one_kernel(steps, timeout):
@@ -197,7 +210,7 @@ def run_in_one_kernel(steps, timeout):
     package = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        client = NotebookClient(
+        client = Client(
             nbformat.v4.new_notebook(cells=cells),
             kernel_name="python3",
             allow_errors=True,
@@ -343,7 +356,8 @@ def main(arguments=None):
     parser.add_argument("--out", type=Path, help="where to write; grading/NN_word if not given")
     parser.add_argument("--timeout", type=int, default=60, help="seconds for one cell (60)")
     asked = parser.parse_args(arguments)
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL)  # crashes are in the remarks
+    for name in ("traitlets", "asyncio"):  # what crashes is in the remarks
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         grade_class(asked.folder, asked.number, asked.out, asked.timeout)
     except ValueError as error:

@@ -256,6 +256,18 @@ def test_a_submission_runs_neither_its_own_checks_nor_keras():
     assert ".check(" not in own and "course_lib.start(" not in own
 
 
+def test_only_the_end_of_a_flood_of_output_is_kept():
+    steps = [
+        grade.Step("for i in range(2000):\n    print('x' * 1000, i, flush=True)"),
+        grade.Step("7"),
+    ]
+    grade.run_in_one_kernel(steps, 60)
+    assert len(steps[0].outputs) == 1
+    assert steps[0].printed().endswith("x 1999")
+    assert len(steps[0].outputs[0].text) == grade.SHOWN
+    assert steps[1].outputs[0].data["text/plain"] == "7"
+
+
 def test_too_many_crashes_end_one_submission_and_not_the_class(tmp_path, monkeypatch):
     monkeypatch.setattr(grade, "KERNELS", 1)
     steps = grade.plan([CRASH, SOLUTIONS["layer"]], NAME, result := grade.Result("x"))
