@@ -29,7 +29,7 @@ RED = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type*='jupy
 BROKEN_IMAGES = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
 SECONDS = 240
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def chromium():
@@ -44,7 +44,7 @@ def chromium():
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page():
     """A page in headless Chromium."""
     path = chromium()
@@ -52,7 +52,9 @@ def page():
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1400, "height": 1800})
+        page = browser.new_page(viewport={"width": 1400, "height": 1800})
+        page.set_default_timeout(120_000)
+        yield page
         browser.close()
 
 
@@ -118,7 +120,7 @@ def run_all(page, lab, name):
     url, folder = lab
     path = folder / f"{name}.ipynb"
     page.goto(f"{url}/lab/tree/{name}.ipynb?token=t&reset")
-    page.get_by_text("| Idle").wait_for(timeout=60_000)
+    page.get_by_text("| Idle").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
     until = time.monotonic() + SECONDS

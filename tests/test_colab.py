@@ -71,6 +71,7 @@ def colab(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["00_start_here", "04_alexnet"])
 def test_chapter_runs_in_colab(colab, monkeypatch, name):
     monkeypatch.setenv("JUPYTER_PATH", str(colab / "share"))
