@@ -1,0 +1,236 @@
+"""GoogLeNet: every part and the whole network against NumPy; training with three heads."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from reference import convolve, images, normalize, outputs, randomize, relative_error
+
+from course_lib import training
+from course_lib.googlenet import AuxiliaryClassifier, GoogLeNet, InceptionModule, max_pool
+
+MODULES = ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
+
+
+def unit(x, layer, stride=1):
+    """A convolution with zeros around the image, bias or batch normalisation, and ReLU."""
+    weights = layer.conv.get_weights()
+    bias = weights[1] if len(weights) == 2 else 0.0
+    x = convolve(x, weights[0], stride, weights[0].shape[0] // 2, bias)
+    return np.maximum(x if layer.norm is None else normalize(x, layer.norm), 0)
+
+
+def pool(x, size, stride, pad=0):
+    """Max-pooling in ceil mode: windows that start inside the padded image, clipped."""
+    x = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)], constant_values=-np.inf)
+    rows, columns = (-(-(side - size) // stride) + 1 for side in x.shape[1:3])
+    out = np.empty((len(x), rows, columns, x.shape[3]), x.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            top, left = r * stride, c * stride
+            out[:, r, c] = x[:, top : top + size, left : left + size].max(axis=(1, 2))
+    return out
+
+
+def lrn(x):
+    """AlexNet sec. 3.3, channel by channel."""
+    out = np.empty_like(x)
+    for i in range(x.shape[-1]):
+        near = x[..., max(0, i - 2) : i + 3]
+        out[..., i] = x[..., i] / (2 + 1e-4 * (near**2).sum(axis=-1)) ** 0.75
+    return out
+
+
+def inception(x, module):
+    """Fig. 2 in NumPy, (b) or, without reductions, (a)."""
+    part = {step.name: step for branch in module.branches for step in branch}
+    reduced = "3x3_reduce" in part
+    pooled = pool(x, 3, 1, pad=1)
+    branches = [
+        unit(x, part["1x1"]),
+        unit(unit(x, part["3x3_reduce"]) if reduced else x, part["3x3"]),
+        unit(unit(x, part["5x5_reduce"]) if reduced else x, part["5x5"]),
+        unit(pooled, part["pool_proj"]) if reduced else pooled,
+    ]
+    return np.concatenate(branches, axis=-1)
+
+
+def auxiliary(x, layer):
+    """Sec. 5 in NumPy, without dropout: it is off outside training."""
+    part = {step.name: step for step in layer.steps}
+    sides = [(side - 5) // 3 + 1 for side in x.shape[1:3]]
+    x = np.stack(
+        [
+            np.stack(
+                [
+                    x[:, 3 * r : 3 * r + 5, 3 * c : 3 * c + 5].mean(axis=(1, 2))
+                    for c in range(sides[1])
+                ],
+                axis=1,
+            )
+            for r in range(sides[0])
+        ],
+        axis=1,
+    )
+    x = unit(x, part["conv"]).reshape(len(x), -1)
+    kernel, bias = part["fc"].get_weights()
+    x = np.maximum(x @ kernel + bias, 0)
+    kernel, bias = part["classifier"].get_weights()
+    return x @ kernel + bias
+
+
+@pytest.mark.parametrize("normalization", [None, "batch"])
+@pytest.mark.parametrize("reduce, largest, out", [(True, 5, 15), (True, 3, 15), (False, 5, 15)])
+def test_inception_module_equals_its_definition(reduce, largest, out, normalization):
+    x = images((7, 6, 5))
+    module = InceptionModule((4, 2, 3, 1, 3, 5), reduce, largest, normalization)
+    module.build(x.shape)
+    randomize(module)
+    expected = inception(x, module)
+    assert (expected == 0).any() and (expected > 0).any()
+    assert relative_error(module(x), expected) < 1e-5
+    assert module.compute_output_shape(x.shape) == expected.shape == (2, 7, 6, out)
+    sides = [branch[-1].conv.kernel.shape[0] for branch in module.branches[:3]]
+    assert sides == [1, 3, largest]
+    again = InceptionModule.from_config(module.get_config())
+    assert again.config == module.config
+
+
+def test_reductions_save_most_of_the_weights():
+    def weights(reduce):
+        module = InceptionModule((64, 96, 128, 16, 32, 32), reduce)
+        module.build((None, 28, 28, 192))
+        return sum(np.prod(w.shape) for w in module.weights if w.name == "kernel")
+
+    assert weights(True) == 163328
+    assert weights(False) == 192 * (64 + 9 * 128 + 25 * 32)
+
+
+@pytest.mark.parametrize("normalization", [None, "batch"])
+def test_auxiliary_classifier_equals_its_definition(normalization):
+    x = images((14, 11, 6))
+    layer = AuxiliaryClassifier(7, filters=3, hidden=8, normalization=normalization)
+    layer.build(x.shape)
+    randomize(layer)
+    assert relative_error(layer(x), auxiliary(x, layer)) < 1e-5
+    assert layer.compute_output_shape(x.shape) == (2, 7)
+    assert np.any(layer(x, training=True) != layer(x))  # dropout
+    assert AuxiliaryClassifier.from_config(layer.get_config()).config == layer.config
+
+
+@pytest.mark.parametrize("sides", [(112, 112), (14, 14), (7, 7), (8, 9), (5, 6), (2, 3)])
+def test_pooling_is_in_ceil_mode(sides):
+    x = images((*sides, 2)) - 10  # all negative: padding with zeros would show
+    image = keras.Input(x.shape[1:])
+    model = keras.Model(image, max_pool(image, "pool"))
+    assert x.max() < 0
+    np.testing.assert_array_equal(model(x), pool(x, 3, 2))
+    assert model.output_shape[1:3] == tuple(side // 2 for side in sides)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"normalization": None, "head": "dense"},
+        {"normalization": "batch", "largest": 3, "pool4": 2},
+        {"reduce": False},
+        {"stem": "small"},
+    ],
+)
+def test_the_whole_network_equals_the_paper_in_numpy(changes):
+    size = (80, 87, 3) if "stem" not in changes else (21, 24, 3)
+    model = GoogLeNet(size, 7, auxiliary=True, width=1 / 16, **changes)
+    randomize(model)
+    norm = lrn if changes.get("normalization", "lrn") == "lrn" else lambda x: x
+    part = model.get_layer
+    x = images(size)
+    found = outputs(model, [f"inception_{m}" for m in MODULES], x)
+    logits = model(x, training=False)
+    if "stem" in changes:
+        y = norm(unit(x, part("conv1")))
+    else:
+        y = norm(pool(unit(x, part("conv1"), 2), 3, 2))
+        y = norm(unit(unit(y, part("conv2_reduce")), part("conv2")))
+    y = pool(y, 3, 2)
+    aux = []
+    for name in MODULES:
+        if name == "4a":
+            y = pool(y, 3, 2)
+        if name == "5a":
+            y = pool(y, changes.get("pool4", 3), 2)
+        y = inception(y, part(f"inception_{name}"))
+        assert relative_error(found[f"inception_{name}"], y) < 1e-4
+        if name in ("4a", "4d"):
+            aux.append(auxiliary(y, part(f"aux{len(aux) + 1}")))
+    if changes.get("head") == "dense":
+        kernel, bias = part("fc").get_weights()
+        y = np.maximum(y.reshape(len(y), -1) @ kernel + bias, 0)
+    else:
+        y = y.mean(axis=(1, 2))
+    kernel, bias = part("classifier").get_weights()
+    assert relative_error(logits["main"], y @ kernel + bias) < 1e-4
+    assert relative_error(logits["aux1"], aux[0]) < 1e-4
+    assert relative_error(logits["aux2"], aux[1]) < 1e-4
+
+
+def test_without_the_auxiliary_classifiers_the_network_is_the_same():
+    size = (28, 28, 1)
+    trained = randomize(GoogLeNet(size, 10, stem="small", width=1 / 8, auxiliary=True))
+    plain = GoogLeNet(size, 10, stem="small", width=1 / 8)
+    kept = {w.path: w for w in trained.weights}
+    for weight in plain.weights:
+        weight.assign(kept[weight.path])
+    x = images(size)
+    np.testing.assert_array_equal(plain(x), trained(x)["main"])
+    dropped = {path.split("/")[0] for path in kept.keys() - {w.path for w in plain.weights}}
+    assert dropped == {"aux1", "aux2"}
+
+
+def test_the_training_recipe_weighs_the_three_losses():
+    size = (20, 20, 1)
+    model = GoogLeNet(size, 3, stem="small", width=1 / 8, auxiliary=True)
+    x, y = images(size, batch=12), np.arange(12) % 3
+    splits = SimpleNamespace(train=(x, y), validation=(x, y))
+    before = {key: np.array(w) for key, w in ((w.path, w) for w in model.trainable_weights)}
+    row = training.fit(model, splits, epochs=1, progress=False)["epochs"][0]
+    unchanged = [w.path for w in model.trainable_weights if np.all(before[w.path] == np.array(w))]
+    assert unchanged == []
+    losses = {}
+    for key, logits in model(x, training=False).items():
+        loss = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
+        losses[key] = float(np.mean(loss))
+    expected = losses["main"] + 0.3 * (losses["aux1"] + losses["aux2"])
+    assert row["val_loss"] == pytest.approx(expected, rel=1e-4)
+    assert training.evaluate(model, (x, y))["loss"] == pytest.approx(losses["main"], rel=1e-4)
+
+
+@pytest.mark.parametrize("stem, auxiliary, smallest", [
+    ("paper", False, 31), ("paper", True, 79), ("small", False, 8), ("small", True, 20),
+])  # fmt: skip
+def test_the_smallest_image_works_and_a_smaller_one_is_refused(stem, auxiliary, smallest):
+    arguments = {"classes": 2, "stem": stem, "auxiliary": auxiliary, "width": 1 / 16}
+    model = GoogLeNet((smallest, smallest, 1), **arguments)
+    assert min(model.get_layer("inception_5b").output.shape[1:3]) == 1
+    with pytest.raises(ValueError, match=f"at least {smallest} x {smallest} pixels"):
+        GoogLeNet((smallest - 1, smallest, 1), **arguments)
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda: GoogLeNet(normalization="layer"), "normalization is 'layer'; allowed: 'lrn', 'b"),
+        (lambda: GoogLeNet(head="max"), "head is 'max'; allowed: 'average', 'dense'"),
+        (lambda: GoogLeNet(stem="cifar"), "stem is 'cifar'; allowed: 'paper', 'small'"),
+        (lambda: GoogLeNet(largest=7), "largest is 7; allowed: 3, 5"),
+        (lambda: GoogLeNet(pool4=4), "pool4 is 4; allowed: 2, 3"),
+        (lambda: GoogLeNet(dropout=1), "dropout is 1; allowed: 0 <= dropout < 1"),
+        (lambda: GoogLeNet(width=0.01), "width is 0.01; allowed: at least 0.0625"),
+        (lambda: InceptionModule((1, 2, 3)), r"filters is \(1, 2, 3\); allowed: six positive"),
+        (lambda: InceptionModule((1,) * 6, normalization="lrn"), "normalization is 'lrn'"),
+    ],
+)
+def test_wrong_arguments(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
