@@ -231,7 +231,7 @@ def DenseNet(
 
     Args:
         depth: weighted layers: 121, 161, 169, 201 or 264 with stem "imagenet". Otherwise three
-            equal blocks: 6n + 4 with bottleneck, 3n + 4 without (sec. 4.2).
+            equal blocks: 6n + 4 with bottleneck, 3n + 4 without (sec. 3).
         input_shape: (height, width, channels) in pixels.
         classes: number of classes.
         growth: k, the channels that each layer adds; 48 for depth 161.

@@ -99,7 +99,7 @@ def load(notebook):
 
 
 def say(message):
-    print(textwrap.fill(message, 100, break_long_words=False, break_on_hyphens=False))
+    print(textwrap.fill(message, 80, break_long_words=False, break_on_hyphens=False))
 
 
 class Answer:
