@@ -60,7 +60,7 @@ lab: install ## open JupyterLab on the first notebook
 	  notebooks/00_start_here.ipynb
 
 test: .venv/.test ## unit tests, then every notebook against its stored outputs
-	$(PY) -m pytest tests
+	$(PY) -m pytest -n 2 --dist loadfile tests
 	$(PY) -m pytest $(NOTEBOOK_TESTS)
 
 chapter: .venv/.test ## run one chapter, print its verdicts and time: make chapter N=04

@@ -28,10 +28,10 @@ AUXILIARY_WEIGHT = 0.3  # GoogLeNet sec. 5; used by a model whose outputs are a 
 class Batches(keras.utils.PyDataset):
     """Images and labels in memory, in an order that depends on the seed and the epoch alone."""
 
-    def __init__(self, images, labels, batch_size, seed, epoch=0):
+    def __init__(self, images, labels, batch_size, seed, epoch, heads):
         super().__init__()
         self.images, self.labels, self.batch_size = images, labels, batch_size
-        self.seed, self.epoch = seed, epoch
+        self.seed, self.epoch, self.heads = seed, epoch, heads
         self._shuffle()
 
     def _shuffle(self):
@@ -42,11 +42,23 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, i):
         chosen = self.order[i * self.batch_size : (i + 1) * self.batch_size]
-        return self.images[chosen], self.labels[chosen]
+        return self.images[chosen], for_heads(self.labels[chosen], self.heads)
 
     def on_epoch_end(self):
         self.epoch += 1
         self._shuffle()
+
+
+def heads_of(model):
+    """Return the names of a model's outputs if they are a dictionary, else None."""
+    if isinstance(model, keras.Sequential) or not isinstance(model.output, dict):
+        return None
+    return tuple(model.output)
+
+
+def for_heads(labels, heads):
+    """Return the labels once for each named output, as Keras wants them."""
+    return labels if heads is None else {name: labels for name in heads}
 
 
 def main_output(outputs):
@@ -80,7 +92,8 @@ def check_batch(model, images, labels):
             f"labels have shape {labels.shape} and type {labels.dtype}; allowed: "
             f"({len(images)},) integers, one class number an image."
         )
-    classes = main_output(model.output).shape[-1]
+    logits = model.outputs[0] if heads_of(model) is None else model.output["main"]
+    classes = logits.shape[-1]
     if len(labels) and not (0 <= labels.min() and labels.max() < classes):
         raise ValueError(
             f"labels run from {labels.min()} to {labels.max()}; this model has classes "
@@ -230,17 +243,19 @@ def fit(
     """
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
+    heads = heads_of(model)
     in_memory = isinstance(splits.train, tuple)
     if in_memory:
         for pair in (splits.train, splits.validation):
             check_batch(model, *pair)
-        train = Batches(*splits.train, batch_size, seed)
-        validation = Batches(*splits.validation, 512, seed)
+        images, labels = splits.validation
+        validation = images, for_heads(labels, heads)
+        steps = -(-len(splits.train[1]) // batch_size)
     else:
-        train, validation = splits.train, splits.validation
-        for split in (train, validation):
+        for split in (splits.train, splits.validation):
             check_batch(model, *next(iter(split.take(1).as_numpy_iterator())))
-    steps = len(train)
+        validation = splits.validation
+        steps = len(splits.train)
     rate = learning_rate
     if schedule == "cosine":
         warm = max(1, steps * epochs // 5)
@@ -265,8 +280,8 @@ def fit(
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     losses, weights = loss(), None
-    if isinstance(model.output, dict):
-        losses = {name: loss() for name in model.output}
+    if heads:
+        losses = {name: loss() for name in heads}
         weights = {name: 1.0 if name == "main" else AUXILIARY_WEIGHT for name in losses}
     metrics = {"main": ["accuracy"]} if weights else ["accuracy"]
     model.compile(optimizer=chosen, loss=losses, loss_weights=weights, metrics=metrics)
@@ -276,10 +291,13 @@ def fit(
         keeper.restore(model)
     done = len(keeper.rows)
     if in_memory:
-        train.epoch = done
-        train._shuffle()
+        train = Batches(*splits.train, batch_size, seed, done, heads)
     else:
         train = splits.train_from(done)
+        if heads:
+            train, validation = (
+                split.map(lambda x, y: (x, for_heads(y, heads))) for split in (train, validation)
+            )
     interrupted = False
     try:
         model.fit(
