@@ -15,7 +15,7 @@ PIP_INSTALL = $(PY) -m pip install --no-compile $(PIP_FLAGS)
 CONSTRAINTS = $$($(PY) -c \
   'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
 # What pytest is given for the notebooks (rules: tests/nbval_tolerance.py).
-NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
+NOTEBOOK_TESTS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
 
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
