@@ -229,7 +229,9 @@ def test_make_runs_what_it_promises(checkout):
     assert ("--allow-root" in lab[1]) == (os.getuid() == 0)
     install, units, notebooks = make(checkout, "test")
     assert (install, units) == (INSTALL_TEST, "-m pytest -n 2 --dist loadfile tests")
-    assert notebooks.startswith("-m pytest --nbval ") and notebooks.endswith("notebooks/*.ipynb")
+    assert notebooks.startswith("-m pytest -n 2 --dist loadfile --nbval ") and notebooks.endswith(
+        "notebooks/*.ipynb"
+    )
     assert make(checkout, "chapter", "N=04") == ["scripts/notebooks.py chapter 04"]
     assert make(checkout, "notebooks") == ["scripts/notebooks.py execute"]
     assert make(checkout, "assignments") == ["scripts/assignments.py"]
