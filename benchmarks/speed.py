@@ -12,7 +12,6 @@ repetition. Quote medians and ratios, never one time.
 import argparse
 import contextlib
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -20,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
 
 # name: (ours in the zoo, keras.applications, has grouped convolutions or batch normalisation)
 NETWORKS = {

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import math
-import os
 from dataclasses import dataclass, field
 
 import keras
@@ -453,5 +452,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     main()

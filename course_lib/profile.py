@@ -56,7 +56,6 @@ def start(chapter):
     Raises:
         ValueError: COURSE_PROFILE is neither "cpu" nor "gpu".
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     asked = os.environ.get("COURSE_PROFILE")
     if asked not in (None, "cpu", "gpu"):
         raise ValueError(f"COURSE_PROFILE is {asked!r}; allowed: 'cpu', 'gpu', or not set.")

@@ -7,12 +7,12 @@ A record that exists is kept: delete it to train again.
 
 import dataclasses
 import datetime
-import os
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
 
+# isort: split
 import keras
 import numpy as np
 

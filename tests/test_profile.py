@@ -35,3 +35,12 @@ def test_the_profile_can_be_chosen_and_a_wrong_one_is_refused(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "tpu")
     with pytest.raises(ValueError, match="COURSE_PROFILE is 'tpu'; allowed: 'cpu', 'gpu'"):
         course_lib.start("x")
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1"), ("0", "0")])
+def test_tensorflow_loads_with_onednn_unless_the_variable_says_otherwise(given, found):
+    env = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    env |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
+    program = "import course_lib, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == found, done.stderr
