@@ -2,6 +2,8 @@
 Recognition, ICLR 2015, arXiv:1409.1556. Section and table numbers are the paper's.
 """
 
+from numbers import Real
+
 import keras
 
 from course_lib.layers import (
@@ -28,11 +30,17 @@ INITIALIZATIONS = {
 }
 
 
+def one_for(sides):
+    """Return the side of the one kernel that sees as many pixels as a stack of stride 1 does."""
+    return 1 + sum(side - 1 for side in sides)
+
+
 def VGG(
     depth="D",
     input_shape=(224, 224, 3),
     classes=1000,
     *,
+    stacked=True,
     normalization=None,
     initialization="glorot_uniform",
     width=1.0,
@@ -49,11 +57,14 @@ def VGG(
         depth: "A", "A-LRN", "B", "C", "D" or "E": 11, 11, 13, 16, 16 or 19 weighted layers.
         input_shape: (height, width, channels) in pixels.
         classes: number of classes.
+        stacked: False puts one convolution that sees as many pixels in place of each block's
+            stack: 5x5 for two 3x3, 7x7 for three. With "B" it is the shallow network of sec. 4.1.
         normalization: None (the paper), or "batch": after each convolution, which keeps its bias,
             as torchvision has it.
         initialization: "paper": N(0, variance 0.01), sec. 3.1. "paper_deviation": the standard
             deviation is 0.01, as many read it. "glorot_uniform": the authors' later advice, which
-            needs no pre-training. "he_normal". Biases start at 0.
+            needs no pre-training. "he_normal". Or a number: the standard deviation of a normal
+            distribution. Biases start at 0.
         width: multiplies the channels of every convolution; 1 is the paper's.
         hidden: units of the two hidden fully connected layers (sec. 2.1).
         dropout: share of the hidden units dropped in training (sec. 3.1); 0 drops none.
@@ -65,7 +76,11 @@ def VGG(
     """
     check_choice("depth", depth, tuple(CONFIGURATIONS))
     check_choice("normalization", normalization, ("batch", None))
-    check_choice("initialization", initialization, tuple(INITIALIZATIONS))
+    drawn = isinstance(initialization, Real) and not isinstance(initialization, bool)
+    if drawn and initialization <= 0:
+        raise ValueError(f"initialization is {initialization!r}; allowed: a number above 0.")
+    if not drawn:
+        check_choice("initialization", initialization, tuple(INITIALIZATIONS))
     check_choice("pool_padding", pool_padding, ("valid", "same"))
     check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG")
     if not 0 <= dropout < 1:
@@ -74,6 +89,8 @@ def VGG(
         raise ValueError(f"width is {width!r}; allowed: at least {1 / min(CHANNELS)}.")
 
     def start():
+        if drawn:
+            return keras.initializers.RandomNormal(stddev=initialization)
         return INITIALIZATIONS[initialization].clone()
 
     def convolution(x, channels, side, name):
@@ -97,7 +114,7 @@ def VGG(
     image = keras.Input(input_shape, name="image")
     x = image
     for block, (channels, sides) in enumerate(zip(CHANNELS, CONFIGURATIONS[depth]), start=1):
-        for layer, side in enumerate(sides, start=1):
+        for layer, side in enumerate(sides if stacked else (one_for(sides),), start=1):
             x = convolution(x, int(width * channels), side, f"conv{block}_{layer}")
             if depth == "A-LRN" and block == 1:
                 x = LocalResponseNormalization(name="lrn")(x)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from reference import convolve, images, normalize, outputs, randomize, relative_error
 
+from course_lib.audit import audit
 from course_lib.pretrained import load_keras_applications
 from course_lib.vgg import VGG, dense_evaluation, start_from
 
@@ -148,6 +149,7 @@ def test_dense_evaluation_refuses_an_image_smaller_than_the_window():
     [
         ("paper", 0.1),
         ("paper_deviation", 0.01),
+        (0.03, 0.03),
         ("he_normal", (2 / (9 * 64)) ** 0.5),
         ("glorot_uniform", (2 / (9 * 192)) ** 0.5),
     ],
@@ -158,8 +160,21 @@ def test_initialization(initialization, spread):
     kernel, bias = model.get_layer("conv2_1").get_weights()
     assert abs(kernel.std() / spread - 1) < 0.02
     assert not bias.any()
-    if initialization.startswith("paper"):
+    if initialization in (0.03, "paper", "paper_deviation"):
         assert abs(model.get_layer("fc6").get_weights()[0].std() / spread - 1) < 0.02
+
+
+@pytest.mark.parametrize("depth, sides", [("B", [5] * 5), ("D", [5, 5, 7, 7, 7])])
+def test_one_large_kernel_sees_as_much_as_the_stack_that_it_replaces(depth, sides):
+    arguments = {"input_shape": (224, 224, 3), "width": 1 / 16, "hidden": 8}
+    stacked, single = (VGG(depth, stacked=each, **arguments) for each in (True, False))
+    kernels = [weight.shape for weight in single.weights if len(weight.shape) == 4]
+    assert [kernel[0] for kernel in kernels] == [kernel[1] for kernel in kernels] == sides
+    fields = [
+        {row.path: row.field for row in audit(model).rows if row.path.startswith("pool")}
+        for model in (stacked, single)
+    ]
+    assert len(fields[0]) == 5 and fields[0] == fields[1]
 
 
 def test_a_deeper_network_starts_from_network_a():
@@ -197,6 +212,8 @@ def test_small_images_pass_all_blocks_with_same_padding():
         ({"depth": 16}, "depth is 16; allowed: 'A', 'A-LRN', 'B', 'C', 'D', 'E'"),
         ({"normalization": "lrn"}, "normalization is 'lrn'; allowed: 'batch', None"),
         ({"initialization": "zeros"}, "initialization is 'zeros'; allowed: 'paper'"),
+        ({"initialization": 0.0}, "initialization is 0.0; allowed: a number above 0"),
+        ({"initialization": True}, "initialization is True; allowed: 'paper'"),
         ({"pool_padding": 1}, "pool_padding is 1; allowed: 'valid', 'same'"),
         ({"input_shape": (31, 64, 3)}, "at least 32 x 32 pixels"),
         ({"classes": 1}, "classes is 1"),
