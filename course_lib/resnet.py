@@ -203,6 +203,7 @@ def CifarResNet(
     width=16,
     shortcut="A",
     normalization="batch",
+    stem_strides=1,
     name=None,
 ):
     """Build the CIFAR form of sec. 4.2: three stages of n two-layer blocks, 6n + 2 layers.
@@ -215,15 +216,18 @@ def CifarResNet(
         classes: number of classes.
         width: channels of the first stage; the next have twice and four times as many.
         shortcut, normalization: as in `ResidualBlock`. The paper uses option A here.
+        stem_strides: step of the first convolution; 2 halves the sides of all maps, for deep
+            networks on slow machines. The paper has 1.
 
     Raises:
         ValueError: an argument is not one of the above.
     """
+    check_choice("stem_strides", stem_strides, (1, 2))
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth!r}; allowed: 6n + 2, that is 8, 14, 20, 26, ...")
     check_image_input(input_shape, classes, 1, "ResNet")
     image = keras.Input(input_shape, name="image")
-    x = ConvUnit(width, 3, padding=1, normalization=normalization, name="conv1")(image)
+    x = ConvUnit(width, 3, stem_strides, 1, normalization=normalization, name="conv1")(image)
     for stage in range(3):
         for block in range((depth - 2) // 6):
             x = ResidualBlock(

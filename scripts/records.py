@@ -1,7 +1,8 @@
 """Train what the chapters show as recorded: one JSON a run, and only the runs that are missing.
 
-    python scripts/records.py            list the experiments and what is missing
-    python scripts/records.py alexnet    train the missing runs of one chapter
+    python scripts/records.py                list the experiments and what is missing
+    python scripts/records.py alexnet        train the missing runs of one chapter
+    python scripts/records.py alexnet/tanh   train the missing runs of one experiment
 
 Each is a call of course_lib.training with the words below; delete a record to train it again.
 """
@@ -16,6 +17,17 @@ SEEDS = "--seeds 0 1 2"
 SHORT = "--epochs 10 --train-limit 4000 --learning-rate 0.002"
 # Fewer pictures, seen more often: here a network can learn them by heart.
 REPEATED = "--epochs 25 --train-limit 2000 --learning-rate 0.002"
+# More pictures, seen twice: the same steps, less time spent on validation.
+FEW_PASSES = "--epochs 2 --train-limit 8000 --learning-rate 0.003"
+BRIEF = "--epochs 3 --train-limit 8000 --learning-rate 0.002"
+
+# Maps of 14 pixels, so that 32 layers can be trained on a slow machine.
+DEEP = (
+    "resnet_small --train-limit 4000 --learning-rate 0.003 --set stem_strides=2 --set width=8 "
+    "--epochs"
+)
+# VGG with an eighth of the channels, so that 19 layers train in half a minute.
+THIN = "--epochs 4 --train-limit 8000 --learning-rate 0.002 --set width=0.125"
 
 EXPERIMENTS = {
     "alexnet": {
@@ -31,6 +43,46 @@ EXPERIMENTS = {
         "repeated_augment": f"alexnet_small {REPEATED} --augment",
         "long": "alexnet_small --epochs 5 --learning-rate 0.002",
     },
+    "googlenet": {
+        "base": f"googlenet_small {FEW_PASSES}",
+        "auxiliary": f"googlenet_small {FEW_PASSES} --set auxiliary=True",
+        "dense": f"googlenet_small {FEW_PASSES} --set head='dense'",
+        # Naive and reduced at about 10 million multiply-adds each.
+        "naive": f"googlenet_small {FEW_PASSES} --set reduce=False --set width=0.0625",
+        "wide": f"googlenet_small {FEW_PASSES} --set width=0.1953125",
+    },
+    "densenet": {  # 19,500 (k6, resnet_w8) and 74,000 to 83,000 parameters (the others)
+        "k12": f"densenet_small {BRIEF} --set depth=22",
+        "add": f"densenet_small {BRIEF} --set depth=22 --set growth=14 --set connection='add'",
+        "resnet_w16": f"resnet_small {BRIEF}",
+        "k6": f"densenet_small {BRIEF} --set depth=22 --set growth=6",
+        "resnet_w8": f"resnet_small {BRIEF} --set width=8",
+        "plain_k6": f"densenet_small {BRIEF} --set depth=22 --set growth=6 "
+        "--set bottleneck=False --set compression=1.0",
+    },
+    "resnet": {
+        "plain8": f"{DEEP} 8 --set shortcut=False",
+        "residual8": f"{DEEP} 8",
+        "residual32_B": f"{DEEP} 8 --set depth=32 --set shortcut='B'",
+        "residual32_C": f"{DEEP} 8 --set depth=32 --set shortcut='C'",
+        "plain32_no_norm": f"{DEEP} 8 --set depth=32 --set shortcut=False --set normalization=None",
+        "residual32_no_norm": f"{DEEP} 8 --set depth=32 --set normalization=None",
+        "plain32_longer": f"{DEEP} 24 --set depth=32 --set shortcut=False",
+    },
+    "vgg": {
+        "A": f"vgg_small {THIN}",
+        "E": f"vgg_small {THIN} --set depth='E'",
+        "A_lrn": f"vgg_small {THIN} --set depth='A-LRN'",
+        "B": f"vgg_small {THIN} --set depth='B'",
+        "B_5x5": f"vgg_small {THIN} --set depth='B' --set stacked=False",
+        "D": f"vgg_small {THIN} --set depth='D'",
+        "C": f"vgg_small {THIN} --set depth='C'",
+        "E_tiny": f"vgg_small {THIN} --set depth='E' --set initialization=0.0283",
+        "E_tiny_batch": f"vgg_small {THIN} --set depth='E' --set initialization=0.0283 "
+        "--set normalization='batch'",
+        "E_glorot": f"vgg_small {THIN} --set depth='E' --set initialization='glorot_uniform'",
+        "D_7x7": f"vgg_small {THIN} --set depth='D' --set stacked=False",
+    },
 }
 
 
@@ -39,18 +91,21 @@ def missing(word, label):
     return [s for s in (0, 1, 2) if not (RECORDS / word / f"{label}_seed{s}.json").exists()]
 
 
-def main(words):
-    """Train the missing runs of the given chapters, or list all."""
-    for word in words or EXPERIMENTS:
-        if word not in EXPERIMENTS:
-            sys.exit(f"no experiments for {word!r}; there are: {', '.join(EXPERIMENTS)}")
-        for label, call in EXPERIMENTS[word].items():
-            if not words:
-                state = "recorded" if not missing(word, label) else "missing"
-                print(f"{word}/{label}: {state}: python -m course_lib.training {call}")
-            elif missing(word, label):
-                place = ["--record", str(RECORDS / word), "--label", label]
-                training.main([*call.split(), *SEEDS.split(), *place])
+def main(chosen):
+    """Train the missing runs of the given chapters or experiments, or list all."""
+    known = [f"{word}/{label}" for word in EXPERIMENTS for label in EXPERIMENTS[word]]
+    for name in chosen:
+        if name not in known and name not in EXPERIMENTS:
+            sys.exit(f"no experiments {name!r}; there are: {', '.join([*EXPERIMENTS, *known])}")
+    for name in known:
+        word, label = name.split("/")
+        call = EXPERIMENTS[word][label]
+        if not chosen:
+            state = "recorded" if not missing(word, label) else "missing"
+            print(f"{name}: {state}: python -m course_lib.training {call}")
+        elif missing(word, label) and not {word, name}.isdisjoint(chosen):
+            place = ["--record", str(RECORDS / word), "--label", label]
+            training.main([*call.split(), *SEEDS.split(), *place])
 
 
 if __name__ == "__main__":

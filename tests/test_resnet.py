@@ -178,3 +178,13 @@ def test_without_normalization_a_deep_plain_network_loses_its_signal_and_a_resid
 def test_wrong_arguments(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_stem_with_strides_halves_every_map_and_keeps_the_weights():
+    models = [CifarResNet(8, (28, 28, 1), stem_strides=s) for s in (1, 2)]
+    assert models[0].count_params() == models[1].count_params()
+    for model, sides in zip(models, ([28, 28, 14, 7], [14, 14, 7, 4])):
+        names = ("conv1", "stage1_1", "stage2_1", "stage3_1")
+        assert [model.get_layer(name).output.shape[1] for name in names] == sides
+    with pytest.raises(ValueError, match="stem_strides is 3; allowed: 1, 2"):
+        CifarResNet(8, stem_strides=3)
