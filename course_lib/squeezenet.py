@@ -18,16 +18,19 @@ class Fire(keras.layers.Layer):
     Args:
         squeeze: channels of the squeeze layer, s1x1.
         expand1x1, expand3x3: channels of the two halves of the expand layer, e1x1 and e3x3.
+        initialization: a Keras initialiser for the kernels.
 
     Source: sec. 3.2, fig. 1.
     """
 
-    def __init__(self, squeeze, expand1x1, expand3x3, **kwargs):
+    def __init__(self, squeeze, expand1x1, expand3x3, initialization="glorot_uniform", **kwargs):
         super().__init__(**kwargs)
         self.config = {"squeeze": squeeze, "expand1x1": expand1x1, "expand3x3": expand3x3}
-        self.squeeze = convolution(squeeze, 1, name="squeeze")
-        self.expand1x1 = convolution(expand1x1, 1, name="expand1x1")
-        self.expand3x3 = convolution(expand3x3, 3, name="expand3x3")
+        self.config["initialization"] = initialization
+        start = {"initializer": initialization}
+        self.squeeze = convolution(squeeze, 1, **start, name="squeeze")
+        self.expand1x1 = convolution(expand1x1, 1, **start, name="expand1x1")
+        self.expand3x3 = convolution(expand3x3, 3, **start, name="expand3x3")
 
     def build(self, input_shape):
         self.squeeze.build(input_shape)
@@ -91,6 +94,7 @@ def SqueezeNet(
     squeeze_ratio=0.125,
     stem=None,
     conv10_padding=0,
+    initialization="glorot_uniform",
     dropout=0.5,
     name="squeezenet",
 ):
@@ -113,6 +117,8 @@ def SqueezeNet(
         squeeze_ratio: squeeze filters for each expand filter, SR (sec. 5.2).
         stem: conv1's (filters, kernel, stride); None is the version's.
         conv10_padding: pixels around conv10: 0 (table 1), or 1 as in the released 1.0 files.
+        initialization: a Keras initialiser for the kernels up to fire9. Glorot's is that of the
+            authors' files; conv10 starts from N(0, 0.01^2).
         dropout: share of fire9's outputs dropped in training.
 
     Raises:
@@ -136,13 +142,14 @@ def SqueezeNet(
         raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
 
     image = keras.Input(input_shape, name="image")
-    x = convolution(filters, kernel, stride, padding=0, name="conv1")(image)
+    x = convolution(filters, kernel, stride, 0, initialization, name="conv1")(image)
     x = max_pool(x, "maxpool1")
     for i in range(8):
         expand = base_e + incr_e * (i // freq)
         expand3x3 = min(max(round(pct3x3 * expand), 1), expand - 1)
         squeeze = max(round(squeeze_ratio * expand), 1)
-        y = Fire(squeeze, expand - expand3x3, expand3x3, name=f"fire{i + 2}")(x)
+        halves = expand - expand3x3, expand3x3
+        y = Fire(squeeze, *halves, initialization, name=f"fire{i + 2}")(x)
         if bypass and x.shape[-1] == expand:
             y = keras.layers.Add(name=f"bypass{i + 2}")([x, y])
         elif bypass == "complex":
@@ -165,6 +172,7 @@ SMALL = {
     "stem": (32, 3, 1),
     "base_e": 32,
     "incr_e": 32,
+    "initialization": "he_normal",
 }
 
 VARIANTS = {
