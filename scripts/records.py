@@ -63,10 +63,10 @@ EXPERIMENTS = {
     "resnet": {
         "plain8": f"{DEEP} 8 --set shortcut=False",
         "residual8": f"{DEEP} 8",
-        "residual32_B": f"{DEEP} 8 --set depth=32 --set shortcut='B'",
         "residual32_C": f"{DEEP} 8 --set depth=32 --set shortcut='C'",
         "plain32_no_norm": f"{DEEP} 8 --set depth=32 --set shortcut=False --set normalization=None",
         "residual32_no_norm": f"{DEEP} 8 --set depth=32 --set normalization=None",
+        "residual32_B": f"{DEEP} 8 --set depth=32 --set shortcut='B'",
         "plain32_longer": f"{DEEP} 24 --set depth=32 --set shortcut=False",
     },
     "vgg": {
@@ -77,8 +77,8 @@ EXPERIMENTS = {
         "B_5x5": f"vgg_small {THIN} --set depth='B' --set stacked=False",
         "D": f"vgg_small {THIN} --set depth='D'",
         "C": f"vgg_small {THIN} --set depth='C'",
-        "E_tiny": f"vgg_small {THIN} --set depth='E' --set initialization=0.0283",
-        "E_tiny_batch": f"vgg_small {THIN} --set depth='E' --set initialization=0.0283 "
+        "E_tiny": f"vgg_small {THIN} --set depth='E' --set initialization=0.035",
+        "E_tiny_batch": f"vgg_small {THIN} --set depth='E' --set initialization=0.035 "
         "--set normalization='batch'",
         "E_glorot": f"vgg_small {THIN} --set depth='E' --set initialization='glorot_uniform'",
         "D_7x7": f"vgg_small {THIN} --set depth='D' --set stacked=False",
