@@ -56,7 +56,15 @@ def test_fire_equals_its_definition():
     assert relative_error(layer(x), expected) < 1e-5
     assert layer.compute_output_shape(x.shape) == expected.shape == (2, 6, 7, 9)
     again = Fire.from_config(layer.get_config())
-    assert again.config == {"squeeze": 3, "expand1x1": 4, "expand3x3": 5}
+    start = {"initialization": "glorot_uniform"}
+    assert again.config == {"squeeze": 3, "expand1x1": 4, "expand3x3": 5, **start}
+
+
+def test_initialization_reaches_every_kernel_up_to_fire9():
+    model = SqueezeNet((64, 64, 3), 10, initialization="zeros")
+    kernels = [v for v in model.trainable_variables if v.name == "kernel"]
+    assert len(kernels) == 26
+    assert [bool(np.any(kernel)) for kernel in kernels] == [False] * 25 + [True]  # conv10
 
 
 @pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 13, 54, 55])
