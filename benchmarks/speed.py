@@ -3,10 +3,13 @@
     python benchmarks/speed.py resnet densenet --size 64 --out benchmarks/results/cpu_64.json
 
 Contenders: "ours"; "applications", the same network in keras.applications; "plain", our network
-on Keras's own BatchNormalization and grouped Conv2D. Training and inference alternate between
-contenders within each repetition, so that a slow minute of the machine hits all of them. Time to
-the first training step and peak memory come from one fresh process for each contender and
-repetition. Quote medians and ratios, never one time.
+on Keras's own BatchNormalization and grouped Conv2D; "torchvision", where it is installed, eager
+and channels last (its ResNet-50 has the stride in the 3x3 convolutions). Training and inference
+alternate between contenders within each repetition, so that a slow minute of the machine hits all
+of them. Time to the first training step and peak memory come from one fresh process for each
+contender and repetition. Quote medians and ratios, never one time.
+
+The file is written after every network. Run again, it goes on with those that are missing.
 """
 
 import argparse
@@ -17,21 +20,24 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
 
-# name: (ours in the zoo, keras.applications, has grouped convolutions or batch normalisation)
+# name: (ours in the zoo, has grouped convolutions or batch normalisation, keras.applications,
+# torchvision), the latter two only where they have the same network
 NETWORKS = {
-    "alexnet": ("alexnet_paper", None, True),
-    "vgg": ("vgg_D", "VGG16", False),
-    "googlenet": ("googlenet_paper", None, False),
-    "resnet": ("resnet50_v1", "ResNet50", True),  # theirs has biases that do nothing
-    "densenet": ("densenet121", "DenseNet121", True),
-    "mobilenet": ("mobilenet_1.0_224", "MobileNet", True),
-    "squeezenet": ("squeezenet_v1.1_224", None, False),
-    "shufflenet_g3": ("shufflenet_1.0x_g3", None, True),
-    "shufflenet_g8": ("shufflenet_1.0x_g8", None, True),
+    "alexnet": ("alexnet_paper", True, None, None),
+    "vgg": ("vgg_D", False, "VGG16", "vgg16"),
+    "googlenet": ("googlenet_paper", False, None, None),
+    "resnet": ("resnet50_v1", True, "ResNet50", "resnet50"),
+    "densenet": ("densenet121", True, "DenseNet121", "densenet121"),
+    "mobilenet": ("mobilenet_1.0_224", True, "MobileNet", None),
+    "squeezenet": ("squeezenet_v1.1_224", False, None, "squeezenet1_1"),
+    "shufflenet_g3": ("shufflenet_1.0x_g3", True, None, None),
+    "shufflenet_g8": ("shufflenet_1.0x_g8", True, None, None),
 }
 SMALLEST_ALEXNET = 67  # pixels; see AlexNet's own message
 CLASSES = 1000
@@ -39,8 +45,9 @@ CLASSES = 1000
 
 def contenders(name):
     """Return the names of those that run for one network."""
-    _, applications, plain = NETWORKS[name]
-    return ["ours"] + ["applications"] * bool(applications) + ["plain"] * plain
+    _, plain, applications, torchvision = NETWORKS[name]
+    found = ["ours"] + ["applications"] * bool(applications) + ["plain"] * plain
+    return found + ["torchvision"] * bool(torchvision and find_spec("torchvision"))
 
 
 @contextlib.contextmanager
@@ -70,7 +77,7 @@ class Contender:
         from course_lib import zoo
 
         keras.utils.set_random_seed(0)
-        ours, applications, _ = NETWORKS[name]
+        ours, _, applications, _ = NETWORKS[name]
         side = max(size, SMALLEST_ALEXNET) if name == "alexnet" else size
         shape = (side, side, 3)
         self.kind = kind
@@ -96,6 +103,51 @@ class Contender:
                 self.model.predict_on_batch(self.images)
 
 
+class TorchContender:
+    """The same for torchvision."""
+
+    kind = "torchvision"
+
+    def __init__(self, name, size, batch, policy):
+        import torch
+        import torchvision
+
+        torch.manual_seed(0)
+        self.torch, self.cast = torch, policy == "mixed_bfloat16"
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = getattr(torchvision.models, NETWORKS[name][3])(weights=None, num_classes=CLASSES)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+        self.images = torch.randn(batch, 3, size, size, device=self.device)
+        self.images = self.images.to(memory_format=torch.channels_last)
+        self.labels = torch.randint(0, CLASSES, (batch,), device=self.device)
+
+    def logits(self):
+        with self.torch.autocast(self.device, self.torch.bfloat16, enabled=self.cast):
+            return self.model(self.images)
+
+    def train(self, steps=1):
+        self.model.train()
+        for _ in range(steps):
+            self.optimizer.zero_grad()
+            loss = self.torch.nn.functional.cross_entropy(self.logits().float(), self.labels)
+            loss.backward()
+            self.optimizer.step()
+            loss.item()  # waits for the device, as train_on_batch does
+
+    def infer(self, steps=1):
+        self.model.eval()
+        with self.torch.inference_mode():
+            for _ in range(steps):
+                self.logits().float().cpu()
+
+
+def contender(name, kind, given):
+    if kind == "torchvision":
+        return TorchContender(name, given.size, given.batch, given.policy)
+    return Contender(name, kind, given.size, given.batch)
+
+
 def seconds(run, *arguments):
     started = time.perf_counter()
     run(*arguments)
@@ -104,7 +156,7 @@ def seconds(run, *arguments):
 
 def throughput(name, given):
     """Return {contender: {"train": [images/s, ...], "infer": [...]}}, one a repetition."""
-    rivals = [Contender(name, kind, given.size, given.batch) for kind in contenders(name)]
+    rivals = [contender(name, kind, given) for kind in contenders(name)]
     found = {rival.kind: {"train": [], "infer": []} for rival in rivals}
     for mode in ("train", "infer"):
         for rival in rivals:
@@ -120,10 +172,13 @@ def throughput(name, given):
 
 def first_step(name, kind, given):
     """Return the seconds to build, compile and train one step, and the peak memory in MiB."""
-    import keras
+    if kind == "torchvision":
+        import torchvision  # noqa: F401
+    else:
+        import keras
 
-    keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
-    took = seconds(lambda: Contender(name, kind, given.size, given.batch).train())
+        keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
+    took = seconds(lambda: contender(name, kind, given).train())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"first_step_seconds": round(took, 2), "peak_mib": round(peak)}
 
@@ -181,8 +236,19 @@ def main():
         if given.fresh:
             print(json.dumps(first_step(names[0], given.fresh, given)))
             return
-        results = {}
+        settings = {k: v for k, v in vars(given).items() if k not in ("out", "fresh", "networks")}
+        record = {"settings": settings, **training.surroundings(), "results": {}}
+        if find_spec("torchvision"):
+            record["versions"] |= {name: version(name) for name in ("torch", "torchvision")}
+        if given.out and given.out.exists():
+            before = json.loads(given.out.read_text(encoding="utf-8"))
+            if before | {"results": {}} != record:
+                parser.error(f"{given.out} has other settings, device or versions; name another.")
+            record = before
+        results = record["results"]
         for name in names:
+            if name in results:
+                continue
             found = throughput(name, given)
             for _ in range(min(3, given.repeats)):
                 for kind, rows in found.items():
@@ -190,11 +256,9 @@ def main():
                         rows.setdefault(what, []).append(value)
             results[name] = found
             print(table({name: found}), flush=True)
-    if given.out:
-        settings = {k: v for k, v in vars(given).items() if k not in ("out", "fresh", "networks")}
-        record = {"settings": settings, **training.surroundings(), "results": results}
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            if given.out:
+                given.out.parent.mkdir(parents=True, exist_ok=True)
+                given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(table(results))
 
 
