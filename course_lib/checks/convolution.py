@@ -200,8 +200,8 @@ def conv2d(answer):
 
 @exercise(
     section="Channels, weights and work",
-    correct="the same map from one matrix product. Of the 1,024 weights for a picture of 8 x 8 and "
-    "a map of 4 x 4, 400 are not zero, and they are 25 numbers, repeated.",
+    correct="the same map from one matrix product. For a kernel of 5 x 5 and a picture of 8 x 8, "
+    "400 of its 1,024 weights are not zero, and they are 25 numbers, repeated.",
     hints=(
         "One column of W is one place of the map. In it, k * k rows hold the weights of the "
         "kernel; all others are 0.",
@@ -358,7 +358,7 @@ def layer_costs(answer):
 
 @exercise(
     section="The receptive field",
-    correct="22 of 28 pixels for the network of the notebook, from kernels of 3.",
+    correct="22 of 28 pixels for the network of the notebook, from kernels of 3 and poolings of 2.",
     hints=(
         "The field grows by (kernel - 1) * step. Then the step grows: it is multiplied by the "
         "stride. In this order.",
