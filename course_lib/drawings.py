@@ -202,3 +202,34 @@ def squares_on_picture(picture, sides, title):
     axes.set(title=title, xlabel="column", ylabel="row")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title="side in pixels")
     return figure
+
+
+def residual_block():
+    """Draw a plain block of two layers beside the same block with a shortcut.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = _canvas(7.4, 4.2, (-1.6, 7.2, -0.6, 4.8))
+    for x, title in ((0, "plain"), (4.2, "residual")):
+        axes.text(x, 4.6, title, ha="center", fontsize=11)
+        axes.text(x, 3.98, "$x$", ha="center", va="center")
+        _box(axes, x, 3.0, "3x3, norm, ReLU", 1.9)
+        _box(axes, x, 1.95, "3x3, norm", 1.9)
+        _box(axes, x, 0.15, "ReLU", 1.0, 0.5)
+        _arrow(axes, (x, 3.82), (x, 3.36))
+        _arrow(axes, (x, 2.66), (x, 2.3))
+        axes.text(x - 1.15, 2.45, "$F(x)$", ha="right", va="center")
+    _arrow(axes, (0, 1.6), (0, 0.46))
+    x = 4.2
+    _arrow(axes, (x, 1.6), (x, 1.2))
+    axes.scatter(x, 1.02, s=260, c="white", edgecolors="black", zorder=3)
+    axes.text(x, 1.02, "+", ha="center", va="center", zorder=4)
+    _arrow(axes, (x, 0.84), (x, 0.46))
+    right = x + 1.5
+    axes.plot([x + 0.2, right, right], [3.98, 3.98, 1.02], color=FORWARD, lw=1.4)
+    _arrow(axes, (right, 1.02), (x + 0.2, 1.02), FORWARD)
+    axes.text(right + 0.1, 2.45, "shortcut:\n$x$ itself", color=FORWARD, va="center")
+    for x, text in ((0, "$y = \\mathrm{ReLU}(F(x))$"), (4.2, "$y = \\mathrm{ReLU}(F(x) + x)$")):
+        axes.text(x, -0.4, text, ha="center", va="center")
+    return figure
