@@ -28,6 +28,8 @@ DEEP = (
 )
 # VGG with an eighth of the channels, so that 19 layers train in half a minute.
 THIN = "--epochs 4 --train-limit 8000 --learning-rate 0.002 --set width=0.125"
+# SqueezeNet starts slowly: more pictures in two passes.
+SLOW_START = "--epochs 2 --train-limit 12000 --learning-rate 0.003"
 
 EXPERIMENTS = {
     "alexnet": {
@@ -82,6 +84,14 @@ EXPERIMENTS = {
         "--set normalization='batch'",
         "E_glorot": f"vgg_small {THIN} --set depth='E' --set initialization='glorot_uniform'",
         "D_7x7": f"vgg_small {THIN} --set depth='D' --set stacked=False",
+    },
+    "squeezenet": {  # the plain network, "base", is trained and compressed by record_squeezenet.py
+        "simple": f"squeezenet_small {SLOW_START} --set bypass='simple'",
+        "complex": f"squeezenet_small {SLOW_START} --set bypass='complex'",
+        "sr50": f"squeezenet_small {SLOW_START} --set squeeze_ratio=0.5",
+        "alexnet": f"alexnet_small {SLOW_START}",
+        "sr50_most3x3": f"squeezenet_small {SLOW_START} --set squeeze_ratio=0.5 --set pct3x3=0.99",
+        "sr100": f"squeezenet_small {SLOW_START} --set squeeze_ratio=1.0",
     },
 }
 
