@@ -47,6 +47,7 @@ class Audit:
     trainable: int
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    ends: dict = field(default_factory=dict)  # a block's name -> (output shape, receptive field)
 
     @property
     def macs(self):
@@ -74,14 +75,15 @@ class Audit:
             top = row.path.split("/")[0]
             old = sums.get(top)
             same = row.path == top and old is None
+            shape, receptive = self.ends.get(top, (row.output_shape, row.field))
             sums[top] = Row(
                 top,
                 row.kind if same else "block",
-                row.output_shape,
+                shape,
                 row.params + (old.params if old else 0),
                 row.trainable + (old.trainable if old else 0),
                 (row.macs or 0) + (old.macs if old else 0),
-                row.field,
+                receptive,
                 row.bytes + (old.bytes if old else 0),
             )
         return list(sums.values())
@@ -298,6 +300,9 @@ class _Walk:
             self.scopes.append((None if layer is self.model else layer.name, [before]))
             outputs = original(layer, *args, **kwargs)
             after = _largest(self.scopes.pop()[1])
+            if len(self.scopes) == 1:  # a layer of the model itself
+                shape = tuple(keras.tree.flatten(outputs)[0].shape[1:])
+                self.result.ends[layer.name] = (shape, tuple(f for f, _ in after))
             below = {id(w) for child in inside for w in child.weights}
             own = [w for w in layer.weights if id(w) not in below]
             if own and layer is not self.model:

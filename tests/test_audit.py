@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib import audit as module
+from course_lib import zoo
 from course_lib.audit import audit
 from course_lib.layers import ConvUnit, GroupedConv2D, LocalResponseNormalization
 
@@ -187,3 +188,13 @@ def test_command_line(capsys):
         module.main(["alexnet_papr"])
     assert stopped.value.code == 2
     assert "alexnet_paper" in capsys.readouterr().err
+
+
+def test_a_block_is_shown_with_its_own_output_not_its_last_layers():
+    model = zoo.build("googlenet_small")
+    shown = {row.path: row for row in audit(model).blocks()}
+    for layer in model.layers:
+        if layer.name in shown:
+            assert shown[layer.name].output_shape == tuple(layer.output.shape[1:]), layer.name
+    inside = [row.field for row in audit(model).rows if row.path.startswith("inception_3a/")]
+    assert shown["inception_3a"].field == max(inside) > inside[-1]
