@@ -468,6 +468,7 @@ def main(argv=None):
     parser.add_argument("--constant", action="store_true", help="constant learning rate")
     parser.add_argument("--weight-decay", type=float, default=0.0)
     parser.add_argument("--train-limit", type=int, help="use only the first images")
+    parser.add_argument("--image-size", type=int, help="side in pixels; the network's input too")
     parser.add_argument("--augment", action="store_true", help="shift and flip training images")
     parser.add_argument("--policy", default="float32")
     parser.add_argument(
@@ -485,6 +486,8 @@ def main(argv=None):
     data = {"augment": True} if given.augment else {}
     if given.train_limit:
         data["train_limit"] = given.train_limit
+    if given.image_size:
+        data["image_size"] = given.image_size
     recipe = {"epochs": given.epochs, "learning_rate": given.learning_rate}
     recipe |= {"optimizer": given.optimizer, "weight_decay": given.weight_decay}
     recipe["schedule"] = None if given.constant else "cosine"

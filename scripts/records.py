@@ -21,11 +21,13 @@ REPEATED = "--epochs 25 --train-limit 2000 --learning-rate 0.002"
 FEW_PASSES = "--epochs 2 --train-limit 8000 --learning-rate 0.003"
 BRIEF = "--epochs 3 --train-limit 8000 --learning-rate 0.002"
 
-# Maps of 14 pixels, so that 32 layers can be trained on a slow machine.
+# Maps of 14 pixels, so that 32 layers can be trained in a minute.
 DEEP = (
     "resnet_small --train-limit 4000 --learning-rate 0.003 --set stem_strides=2 --set width=8 "
     "--epochs"
 )
+# One pass: no picture is seen twice. --set input_shape makes the network fit --image-size.
+ONE_PASS = "--epochs 1 --train-limit 12000 --learning-rate 0.004"
 # VGG with an eighth of the channels, so that 19 layers train in half a minute.
 THIN = "--epochs 4 --train-limit 8000 --learning-rate 0.002 --set width=0.125"
 # SqueezeNet starts slowly: more pictures in two passes.
@@ -53,7 +55,9 @@ EXPERIMENTS = {
         "naive": f"googlenet_small {FEW_PASSES} --set reduce=False --set width=0.0625",
         "wide": f"googlenet_small {FEW_PASSES} --set width=0.1953125",
     },
-    "densenet": {  # 19,500 (k6, resnet_w8) and 74,000 to 83,000 parameters (the others)
+    "densenet": {
+        "long": "densenet_small --epochs 5 --learning-rate 0.003",
+        # 19,500 (k6, resnet_w8) and 74,000 to 83,000 parameters (the others)
         "k12": f"densenet_small {BRIEF} --set depth=22",
         "add": f"densenet_small {BRIEF} --set depth=22 --set growth=14 --set connection='add'",
         "resnet_w16": f"resnet_small {BRIEF}",
@@ -63,6 +67,7 @@ EXPERIMENTS = {
         "--set bottleneck=False --set compression=1.0",
     },
     "resnet": {
+        "long": "resnet_small --epochs 5 --learning-rate 0.003",
         "plain8": f"{DEEP} 8 --set shortcut=False",
         "residual8": f"{DEEP} 8",
         "residual32_C": f"{DEEP} 8 --set depth=32 --set shortcut='C'",
@@ -70,6 +75,17 @@ EXPERIMENTS = {
         "residual32_no_norm": f"{DEEP} 8 --set depth=32 --set normalization=None",
         "residual32_B": f"{DEEP} 8 --set depth=32 --set shortcut='B'",
         "plain32_longer": f"{DEEP} 24 --set depth=32 --set shortcut=False",
+    },
+    "mobilenet": {
+        "base": f"mobilenet_small {ONE_PASS}",
+        "full": f"mobilenet_small {ONE_PASS} --set separable=False",
+        # Thin and shallow at about 1.5 million multiply-adds each.
+        "thin": f"mobilenet_small {ONE_PASS} --set alpha=0.171875",
+        "shallow": f"mobilenet_small {ONE_PASS} --set shallow=True",
+        "half": f"mobilenet_small {ONE_PASS} --set alpha=0.125",
+        "quarter": f"mobilenet_small {ONE_PASS} --set alpha=0.0625",
+        "pixels16": f"mobilenet_small {ONE_PASS} --image-size 16 --set input_shape=(16,16,1)",
+        "pixels20": f"mobilenet_small {ONE_PASS} --image-size 20 --set input_shape=(20,20,1)",
     },
     "vgg": {
         "A": f"vgg_small {THIN}",

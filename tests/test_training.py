@@ -229,6 +229,7 @@ def test_command_line_refuses_in_one_line(capsys):
         (["alexnet_smal", "--epochs", "1"], "Nearest: alexnet_small"),
         (["alexnet_small", "--epochs", "1", "--set", "dropout"], "--set takes ARGUMENT=VALUE"),
         (["alexnet_small", "--epochs", "1", "--set", "dropout=2"], "dropout is 2; allowed"),
+        (["alexnet_small", "--epochs", "1", "--image-size", "16"], "images have shape (16, 16, 1)"),
     ):
         with pytest.raises(SystemExit) as stopped:
             training.main(words)
