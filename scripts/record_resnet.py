@@ -6,7 +6,6 @@ The records are those of scripts/records.py with "probes" besides: gradient norm
 training, responses, and the test error without each block. A record that exists is kept.
 """
 
-import sys
 from pathlib import Path
 
 import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
@@ -43,10 +42,10 @@ def look(model, splits):
     }
 
 
-def main(seeds):
+def main():
     """Train what has no record yet."""
-    for label, shortcut in RUNS.items():
-        for seed in seeds:
+    for seed in SEEDS:
+        for label, shortcut in RUNS.items():
             file = FOLDER / f"{label}_seed{seed}.json"
             if file.exists():
                 continue
@@ -66,4 +65,4 @@ def main(seeds):
 
 
 if __name__ == "__main__":
-    main([int(seed) for seed in sys.argv[1:]] or SEEDS)
+    main()
