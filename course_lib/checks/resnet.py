@@ -5,7 +5,7 @@ Facts: He, Zhang, Ren and Sun 2015, sections 3.2 to 4.1; depths from table 1.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise
+from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
 
 exercise = assignment("07_resnet")
 
@@ -69,7 +69,9 @@ def backward_factor(answer):
     slopes = np.array([0.5, -0.2, 0.1, 0.3])
     plain, residual = np.prod(slopes), np.prod(1 + slopes)
     names = ("plain", "residual")
-    found = [float(numbers(v, n)) for v, n in zip(parts(answer(slopes), names), names, strict=True)]
+    found = [
+        float(shaped(v, (), n)) for v, n in zip(parts(answer(slopes), names), names, strict=True)
+    ]
     recognise(
         np.array(found),
         {
@@ -156,7 +158,7 @@ def block_weights(answer):
     q = c // 4
     two, narrow = 2 * 9 * c * c, c * q + 9 * q * q + q * c
     names = ("basic", "bottleneck")
-    found = [float(numbers(v, n)) for v, n in zip(parts(answer(c), names), names, strict=True)]
+    found = [float(shaped(v, (), n)) for v, n in zip(parts(answer(c), names), names, strict=True)]
     recognise(
         np.array(found),
         {
@@ -175,7 +177,7 @@ def block_weights(answer):
             "a window of 3 x 3 has nine places, not three.": two // 3,
         },
     )
-    expect(int(found[0]) if found[0] == int(found[0]) else found[0], two, {}, "The basic block")
+    expect(found[0], two, {}, "The basic block")
     recognise(
         found[1],
         {
@@ -197,9 +199,7 @@ def block_weights(answer):
             ),
         },
     )
-    expect(
-        int(found[1]) if found[1] == int(found[1]) else found[1], narrow, {}, "The bottleneck block"
-    )
+    expect(found[1], narrow, {}, "The bottleneck block")
 
 
 DEPTHS = {  # table 1 and sec. 4.2: blocks of each stage, bottleneck, the depth in the name
@@ -222,7 +222,7 @@ DEPTHS = {  # table 1 and sec. 4.2: blocks of each stage, bottleneck, the depth 
 )
 def depth(answer):
     calls = list(DEPTHS.values())
-    found = np.array([float(numbers(answer(list(b), k), "The depth")) for b, k, _ in calls])
+    found = np.array([float(shaped(answer(list(b), k), (), "The depth")) for b, k, _ in calls])
     blocks = np.array([sum(b) for b, _, _ in calls])
     layers = np.array([3 if k else 2 for _, k, _ in calls])
     right = np.array([d for _, _, d in calls])
