@@ -32,6 +32,8 @@ ONE_PASS = "--epochs 1 --train-limit 12000 --learning-rate 0.004"
 THIN = "--epochs 4 --train-limit 8000 --learning-rate 0.002 --set width=0.125"
 # SqueezeNet starts slowly: more pictures in two passes.
 SLOW_START = "--epochs 2 --train-limit 12000 --learning-rate 0.003"
+# ShuffleNet with seven units in the place of sixteen, one pass.
+SHALLOW = "--epochs 1 --train-limit 8000 --learning-rate 0.004 --set units=(2,3,2)"
 
 EXPERIMENTS = {
     "alexnet": {
@@ -108,6 +110,15 @@ EXPERIMENTS = {
         "alexnet": f"alexnet_small {SLOW_START}",
         "sr50_most3x3": f"squeezenet_small {SLOW_START} --set squeeze_ratio=0.5 --set pct3x3=0.99",
         "sr100": f"squeezenet_small {SLOW_START} --set squeeze_ratio=1.0",
+    },
+    "shufflenet": {  # 1.15 to 1.22 million multiply-adds each
+        "g8": f"shufflenet_small {SHALLOW} --set groups=8",
+        "g8_no_shuffle": f"shufflenet_small {SHALLOW} --set groups=8 --set shuffle=False",
+        "g1": f"shufflenet_small {SHALLOW} --set groups=1",
+        "g3": f"shufflenet_small {SHALLOW}",
+        "g3_no_shuffle": f"shufflenet_small {SHALLOW} --set shuffle=False",
+        "mobilenet": "mobilenet_small --epochs 1 --train-limit 8000 --learning-rate 0.004 "
+        "--set alpha=0.15",
     },
 }
 
