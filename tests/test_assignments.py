@@ -293,7 +293,8 @@ def run(path, folder):
     """Run a notebook in an empty folder; return its code cells."""
     book = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(book, timeout=120, kernel_name="python3", resources=resources).execute()
+    settings = {"timeout": 120, "kernel_name": "python3", "coalesce_streams": True}
+    NotebookClient(book, resources=resources, **settings).execute()
     return [cell for cell in book.cells if cell.cell_type == "code"]
 
 
