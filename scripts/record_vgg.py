@@ -6,11 +6,11 @@ Network A starts from the small random weights that stop network E; E then start
 trained A is also tested at several scales. A record that exists is kept: delete it to train again.
 """
 
-import os
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
 
+# isort: split
 import keras
 import numpy as np
 

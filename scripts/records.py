@@ -109,6 +109,7 @@ EXPERIMENTS = {
         "sr50": f"squeezenet_small {SLOW_START} --set squeeze_ratio=0.5",
         "alexnet": f"alexnet_small {SLOW_START}",
         "sr50_most3x3": f"squeezenet_small {SLOW_START} --set squeeze_ratio=0.5 --set pct3x3=0.99",
+        "glorot": f"squeezenet_small {SLOW_START} --set initialization='glorot_uniform'",
         "sr100": f"squeezenet_small {SLOW_START} --set squeeze_ratio=1.0",
     },
     "shufflenet": {  # 1.15 to 1.22 million multiply-adds each

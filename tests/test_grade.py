@@ -16,6 +16,7 @@ NAME = "01_mlp"
 SOLUTIONS = {key: facts["solution"] for key, facts in load(NAME)["exercises"].items()}
 FULL = [str(facts["points"]) for facts in load(NAME)["exercises"].values()]
 NOTHING = ["0"] * len(FULL)
+KNOWN = ", ".join(sorted(p.name[:2] for p in (NOTEBOOKS / "assignments").glob("*.ipynb")))
 
 
 def solved(name=NAME, **answers):
@@ -281,7 +282,7 @@ def test_too_many_crashes_end_one_submission_and_not_the_class(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("files", "number", "message"),
     [
-        (["kim.ipynb"], "13", r"There is no assignment '13'. Assignments: 01, 02, \d\d"),
+        (["kim.ipynb"], "13", f"There is no assignment '13'. Assignments: {KNOWN}."),
         ([], "01", "There are no submissions"),
         (["kim.ipynb", "kim/a.ipynb"], "01", "Two submissions are called 'kim'"),
         (None, "01", "There is no folder"),

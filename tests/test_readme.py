@@ -26,6 +26,9 @@ def test_every_link_to_a_file_leads_somewhere():
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_every_chapter_is_in_the_table():
-    for chapter in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"):
-        assert f"(notebooks/{chapter.name})" in README, chapter.name
+def test_every_chapter_and_assignment_is_named_here_and_in_chapter_00():
+    start = (ROOT / "notebooks/00_start_here.ipynb").read_text(encoding="utf-8")
+    for name in ("", "assignments/"):
+        for path in (ROOT / "notebooks" / name).glob("[0-9][0-9]_*.ipynb"):
+            assert f"(notebooks/{name}{path.name})" in README, path.name
+            assert f"({name}{path.name})" in start or path.name[:2] == "00", path.name

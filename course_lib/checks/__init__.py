@@ -218,9 +218,21 @@ def parts(result, names):
     """Return the several things that an answer should return.
 
     Raises:
-        Mistake: it is not a tuple or list of that many.
+        Mistake: it is not a tuple, a list or an array of that many.
     """
+    if isinstance(result, np.ndarray) and result.ndim:
+        result = list(result)
     if not isinstance(result, (tuple, list)) or len(result) != len(names):
         got = f"{len(result)} things" if isinstance(result, (tuple, list)) else "one thing"
         raise Mistake(f"{got} came back where there should be {len(names)}: {', '.join(names)}.")
     return result
+
+
+def expect_model(model, input_shape):
+    """Raise `Mistake` unless `model` is a `keras.Model` with one input of that shape."""
+    import keras  # few exercises need it
+
+    if not isinstance(model, keras.Model):
+        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
+    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != input_shape:
+        raise Mistake(f"the model should have one input of shape {input_shape}.")

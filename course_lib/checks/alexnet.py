@@ -5,7 +5,16 @@ Facts: Krizhevsky, Sutskever and Hinton 2012, sections 3.3 to 3.5 and 4.2.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    numbers,
+    parts,
+    recognise,
+    shaped,
+)
 
 exercise = assignment("04_alexnet")
 
@@ -344,10 +353,7 @@ def second_stage(answer):
 
     side, c_in, filters, groups = 17, 8, 6, 2
     model = answer((side, side, c_in), filters, groups)
-    if not isinstance(model, keras.Model):
-        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != (side, side, c_in):
-        raise Mistake(f"the model should have one input of shape {(side, side, c_in)}.")
+    expect_model(model, (side, side, c_in))
     shape = tuple(model.output_shape[1:])
     reasons = {
         (9, 9, filters): "the pooling is padded. The paper's is not: leave padding at 'valid'.",

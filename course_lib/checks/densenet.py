@@ -5,7 +5,7 @@ Facts: Huang, Liu, van der Maaten and Weinberger 2017, section 3.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, recognise
+from course_lib.checks import Mistake, assignment, expect, expect_model, numbers, recognise
 
 exercise = assignment("08_densenet")
 
@@ -327,10 +327,7 @@ def dense_layer(answer):
 
     height, width, c, k = 5, 6, 7, 3
     model = answer((height, width, c), k)
-    if not isinstance(model, keras.Model):
-        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != (height, width, c):
-        raise Mistake(f"the model should have one input of shape {(height, width, c)}.")
+    expect_model(model, (height, width, c))
     shape, wanted = tuple(model.output_shape[1:]), (height, width, c + k)
     reasons = {
         (height, width, k): "the input is missing: put it beside the result, Concatenate().",

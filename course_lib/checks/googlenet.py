@@ -5,7 +5,16 @@ Facts: Szegedy et al. 2015, sections 4 and 5, table 1 and figure 2.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    numbers,
+    parts,
+    recognise,
+    shaped,
+)
 
 exercise = assignment("06_googlenet")
 
@@ -214,10 +223,7 @@ def inception(answer):
     shape, filters = (7, 6, 5), (2, 3, 4, 6, 7, 8)
     one, reduce3, three, reduce5, five, projection = filters
     model = answer(shape, filters)
-    if not isinstance(model, keras.Model):
-        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != shape:
-        raise Mistake(f"the model should have one input of shape {shape}.")
+    expect_model(model, shape)
     if len(model.outputs) != 1:
         raise Mistake("the model should have one output: the four branches, concatenated.")
     kernels = {

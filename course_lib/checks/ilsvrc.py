@@ -11,9 +11,8 @@ exercise = assignment("03_ilsvrc")
 
 
 def several(result, names):
-    """Return the numbers of an answer that gives a tuple, a list or an array of them."""
-    given = list(result) if isinstance(result, np.ndarray) and result.ndim else result
-    return np.array([shaped(v, (), n) for v, n in zip(parts(given, names), names, strict=True)])
+    """Return the numbers that an answer should return, as an array."""
+    return np.array([shaped(v, (), n) for v, n in zip(parts(result, names), names, strict=True)])
 
 
 @exercise(

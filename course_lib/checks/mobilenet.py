@@ -6,7 +6,16 @@ Facts: Howard et al. 2017, sections 3.1 to 3.4, figure 3, table 1; counts from t
 import numpy as np
 
 from course_lib import ledger
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    numbers,
+    parts,
+    recognise,
+    shaped,
+)
 
 exercise = assignment("09_mobilenet")
 
@@ -205,10 +214,7 @@ def block(answer):
     shape, filters = (6, 8, 4), 5
     models = {strides: answer(shape, filters, strides) for strides in (1, 2)}
     for model in models.values():
-        if not isinstance(model, keras.Model):
-            raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-        if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != shape:
-            raise Mistake(f"the model should have one input of shape {shape}.")
+        expect_model(model, shape)
         if len(model.outputs) != 1:
             raise Mistake("the model should have one output, that of the last ReLU.")
     kernels = [tuple(w.shape) for w in models[2].trainable_weights if len(w.shape) == 4]

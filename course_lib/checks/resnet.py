@@ -5,7 +5,16 @@ Facts: He, Zhang, Ren and Sun 2015, sections 3.2 to 4.1; depths from table 1.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    numbers,
+    parts,
+    recognise,
+    shaped,
+)
 
 exercise = assignment("07_resnet")
 
@@ -293,8 +302,7 @@ def first_block(answer):
 
     side, c_in, filters, stride = 10, 4, 6, 2
     model = answer((side, side, c_in), filters, stride)
-    if not isinstance(model, keras.Model):
-        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
+    expect_model(model, (side, side, c_in))
     shape = tuple(model.output_shape[1:])
     if shape != (side // 2, side // 2, filters):
         raise Mistake(

@@ -5,7 +5,7 @@ Facts: Simonyan and Zisserman 2015, sections 2.1, 2.3 and 3.2, table 1.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise
+from course_lib.checks import Mistake, assignment, expect, expect_model, numbers, parts, recognise
 
 exercise = assignment("05_vgg")
 
@@ -227,10 +227,7 @@ def vgg_block(answer):
 
     side, c_in, channels, layers = 13, 4, 6, 3
     model = answer((side, side, c_in), channels, layers)
-    if not isinstance(model, keras.Model):
-        raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != (side, side, c_in):
-        raise Mistake(f"the model should have one input of shape {(side, side, c_in)}.")
+    expect_model(model, (side, side, c_in))
     shape = tuple(model.output_shape[1:])
     reasons = {
         (13, 13, 6): "the pooling is missing.",
