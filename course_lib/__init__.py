@@ -7,8 +7,8 @@ import os
 
 from course_lib.profile import Profile, start
 
-# TensorFlow reads these when it loads. It leaves its oneDNN kernels off on processors without
-# AVX-512 VNNI, where they train these networks 1.3 to 3.4 times as fast (benchmarks/onednn.py).
+# TensorFlow reads these when it loads. On some processors it leaves its oneDNN kernels off; on one
+# without AVX-512 they train the small forms 1.1 to 2.0 times as fast (benchmarks/onednn.py).
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
