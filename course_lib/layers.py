@@ -17,7 +17,7 @@ else:
 
 @serializable
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch normalisation, computed by TensorFlow's fused kernel where there is one.
+    """Keras's batch normalisation, computed by TensorFlow's fused kernel while it trains.
 
     Weights, configuration and results are those of `keras.layers.BatchNormalization`: the
     moving variance keeps the biased variance (divided by n) on every backend. The momentum is
@@ -34,6 +34,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         fused = (
             tf is not None
+            and training
+            and self.trainable
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and mask is None
@@ -43,22 +45,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if not fused:
             return super().call(inputs, training=training, mask=mask)
-        learn = bool(training) and self.trainable
         inputs = ops.cast(inputs, self.compute_dtype)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             tf.convert_to_tensor(self.gamma),
             tf.convert_to_tensor(self.beta),
-            mean=None if learn else tf.convert_to_tensor(self.moving_mean),
-            variance=None if learn else tf.convert_to_tensor(self.moving_variance),
             epsilon=self.epsilon,
-            is_training=learn,
+            is_training=True,
         )
-        if learn:
-            n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), variance.dtype)
-            variance = variance * (n - 1) / n  # the kernel divides by n - 1, Keras by n
-            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), variance.dtype)
+        variance = variance * (n - 1) / n  # the kernel divides by n - 1, Keras by n
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return outputs
 
 
@@ -67,7 +65,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D(groups=g)` that also trains fast on a CPU.
 
     The kernel has Keras's layout (kernel height, kernel width, in / groups, out). TensorFlow on
-    a CPU gets one convolution a group; every other device gets Keras's own grouped kernel.
+    a CPU gets one convolution a group, and for 1x1 kernels one matrix product a group, all in
+    one call; every other device gets Keras's own grouped kernel.
 
     Shapes: (batch, height, width, in) -> (batch, height', width', out).
     Source: AlexNet sec. 3.5 (two groups, one a GPU), ShuffleNet sec. 3.1.
@@ -77,10 +76,19 @@ class GroupedConv2D(keras.layers.Conv2D):
         on_cpu = tf is not None and not tf.config.list_physical_devices("GPU")
         if self.groups == 1 or not on_cpu or self.data_format != "channels_last":
             return super().convolution_op(inputs, kernel)
+        if self.kernel_size == (1, 1) and self.strides == (1, 1):
+            return self._products(inputs, kernel)
         parts = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1))
         return ops.concatenate(
             [super(GroupedConv2D, self).convolution_op(part, k) for part, k in parts], axis=-1
         )
+
+    def _products(self, inputs, kernel):
+        groups, (_, _, size, filters) = self.groups, kernel.shape
+        pixels = ops.transpose(ops.reshape(inputs, (-1, groups, size)), (1, 0, 2))
+        kernels = ops.transpose(ops.reshape(kernel, (size, groups, filters // groups)), (1, 0, 2))
+        outputs = ops.transpose(ops.matmul(pixels, kernels), (1, 0, 2))
+        return ops.reshape(outputs, (-1, *ops.shape(inputs)[1:3], filters))
 
 
 @serializable

@@ -86,6 +86,12 @@ def test_grouped_convolution_is_keras_own(groups, kernel, strides, padding):
         assert relative_error(mine, theirs) < 1e-4
 
 
+def test_grouped_convolution_takes_images_of_any_size():
+    image = keras.Input((None, None, 4))
+    model = keras.Model(image, layers.GroupedConv2D(6, 1, groups=2)(image))
+    assert model(images(2, 5, 7, 4)).shape == (2, 5, 7, 6)
+
+
 @pytest.mark.parametrize("n,channels", [(5, 12), (3, 2), (1, 4), (5, 3)])
 def test_local_response_normalization_is_the_papers_sum(n, channels):
     a = 30 * images(2, 3, 3, channels)
