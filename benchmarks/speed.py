@@ -15,7 +15,6 @@ The file is written after every network. Run again, it goes on with those that a
 import argparse
 import contextlib
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -172,6 +171,8 @@ def throughput(name, given):
 
 def first_step(name, kind, given):
     """Return the seconds to build, compile and train one step, and the peak memory in MiB."""
+    from course_lib.environment import peak_memory
+
     if kind == "torchvision":
         import torchvision  # noqa: F401
     else:
@@ -179,8 +180,7 @@ def first_step(name, kind, given):
 
         keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
     took = seconds(lambda: contender(name, kind, given).train())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"first_step_seconds": round(took, 2), "peak_mib": round(peak)}
+    return {"first_step_seconds": round(took, 2), "peak_mib": peak_memory()}
 
 
 def in_fresh_process(name, kind, given):

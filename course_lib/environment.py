@@ -56,6 +56,18 @@ def memory():
         return None
 
 
+def peak_memory():
+    """Return the most memory that this process has held so far in MiB, or None off Linux.
+
+    (`resource.getrusage` will not do: a new process begins with its parent's peak.)
+    """
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return round(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024)
+
+
 def check(profile):
     """Print whether versions, accelerator, data and memory are fine, and what to do if not.
 

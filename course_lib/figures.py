@@ -8,7 +8,12 @@ from itertools import cycle
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from course_lib.metrics import pareto_front
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":")
@@ -130,6 +135,90 @@ def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
         axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(0.15)
     return axes.figure
+
+
+def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), columns=2):
+    """Draw what a value costs: one panel a cost, one labelled point a name.
+
+    A dashed line joins the points that none beats (`metrics.pareto_front`). Costs are on a
+    logarithmic axis. Labels are placed where they meet no point and no other label.
+
+    Args:
+        panels: {name of the cost: {name: (cost, value)}}.
+        high: True where a high value is good (an accuracy), False where a low one is (an error).
+        spread: {name: half length of its error bar}, or None.
+        hollow: names whose markers are left open.
+
+    Returns:
+        The figure.
+    """
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, grid = canvas(rows, columns, 4.1 * columns, 3.4 * rows, squeeze=False, sharey=True)
+    labels = []
+    for axes, (cost, points) in zip(grid.flat, panels.items()):
+        for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
+            error = spread[name] if spread else 0
+            face = "white" if name in hollow else colour
+            look = {"color": colour, "markerfacecolor": face, "markersize": 7, "capsize": 2}
+            axes.errorbar(x, y, error or None, fmt=marker, elinewidth=1, **look)
+            labels.append((axes, name, x, y, error))
+        x, y = np.array(list(points.values()), float).T
+        front = pareto_front(x, y if high else -y)
+        axes.plot(x[front], y[front], "--", color="grey", linewidth=1, zorder=0, label="front")
+        axes.set(xscale="log", xlabel=cost)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.margins(0.16)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y_label)
+    for axes in grid.flat[len(panels) :]:
+        axes.axis("off")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=11)
+    _place(figure, labels)
+    return figure
+
+
+# Where a label may stand, seen from its point: x, y in points, then its own alignment.
+_PLACES = [
+    (right * x, up * y, "left" if right > 0 else "right", "bottom" if up > 0 else "top")
+    for x, y in ((5, 4), (9, -4), (-12, 8), (13, 10), (4, 14), (18, 16))
+    for right in (1, -1)
+    for up in (1, -1)
+]
+
+
+def _place(figure, labels):
+    """Write each name beside its point, in the first place that is inside and free."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    half = 5 * figure.dpi / 72  # of a marker, in pixels
+    for axes in {id(axes): axes for axes, *_ in labels}.values():
+        own = [label[1:] for label in labels if label[0] is axes]
+        taken = []
+        for _, x, y, error in own:
+            low, high = axes.transData.transform([(x, y - error), (x, y + error)])
+            taken.append(Bbox([low - half, high + half]))
+        lines = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
+        lines = [line for line in lines if len(line.vertices) > 1]
+        for name, x, y, _ in own:
+            tried = []
+            for right, up, horizontal, vertical in _PLACES:
+                look = {"ha": horizontal, "va": vertical, "fontsize": 9}
+                text = axes.annotate(name, (x, y), (right, up), textcoords="offset points", **look)
+                box = text.get_window_extent(renderer)
+                bad = 2 * box.count_overlaps(taken)
+                bad += 2 * any(not axes.bbox.contains(*corner) for corner in box.corners())
+                bad += any(line.intersects_bbox(box, filled=False) for line in lines)
+                tried.append((bad, len(tried), text, box))
+                if not bad:
+                    break
+            tried.sort(key=lambda one: one[:2])
+            for _, _, text, _ in tried[1:]:
+                text.remove()
+            taken.append(tried[0][3])
 
 
 def images(pictures, titles=None, columns=8, title="", side=1.1, signed=False):

@@ -95,3 +95,33 @@ def confidence_interval(error, n, z=1.96):
     centre = (error + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * ((error * (1 - error) + z * z / (4 * n)) / n) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def pareto_front(costs, values):
+    """Return which contenders none beats: no other is at most as costly and better.
+
+    Of two with the same cost only the better is on the front, of two with the same value only
+    the cheaper; two that agree in both are both on it.
+
+    Args:
+        costs: one number a contender; low is good (parameters, multiply-adds, an error).
+        values: one number a contender; high is good (an accuracy).
+
+    Returns:
+        Their indices, the cheapest first.
+
+    Raises:
+        ValueError: the lengths differ, or a number is nan.
+    """
+    costs, values = np.asarray(costs, "float64"), np.asarray(values, "float64")
+    if costs.ndim != 1 or costs.shape != values.shape:
+        raise ValueError(
+            f"costs has shape {costs.shape} and values {values.shape}; allowed: one number a "
+            "contender in each."
+        )
+    if np.isnan(costs).any() or np.isnan(values).any():
+        raise ValueError("costs or values holds NaN; leave such contenders out.")
+    beaten = (costs <= costs[:, None]) & (values >= values[:, None])
+    beaten &= (costs < costs[:, None]) | (values > values[:, None])
+    front = np.flatnonzero(~beaten.any(axis=1))
+    return front[np.argsort(costs[front], kind="stable")].tolist()

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,12 @@ def test_the_report_names_versions_and_machine(tmp_path, capsys):
     text = file.read_text()
     assert "keras 3." in text and "profile cpu" in text and "cores" in text
     assert f"paste its {len(text.splitlines())} lines" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_peak_memory_sees_what_was_held():
+    held = b"1" * 2**30
+    assert environment.peak_memory() > len(held) / 2**20
+    script = "from course_lib import environment as e; a = b'1' * 2**29; print(e.peak_memory())"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert 512 < int(done.stdout) < 1024, "a child must not begin with its parent's peak"
