@@ -170,7 +170,7 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.margins(0.16)
+        axes.margins(0.18)
     for axes in grid[:, 0]:
         axes.set_ylabel(y_label)
     for axes in grid.flat[len(panels) :]:
@@ -181,11 +181,14 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
 
 
 # Where a label may stand, seen from its point: x, y in points, then its own alignment.
+_STEPS = ((5, 4), (9, -4), (-12, 8), (13, 10), (4, 14), (-25, 8), (18, 16), (-25, 18))
+_STEPS += ((30, -4), (0, 26), (-30, 28), (40, 10))
 _PLACES = [
-    (right * x, up * y, "left" if right > 0 else "right", "bottom" if up > 0 else "top")
-    for x, y in ((5, 4), (9, -4), (-12, 8), (13, 10), (4, 14), (18, 16))
-    for right in (1, -1)
+    (side * x, up * y, {1: "left", -1: "right", 0: "center"}[side], "bottom" if up > 0 else "top")
+    for x, y in _STEPS
+    for side in (1, -1, 0)
     for up in (1, -1)
+    if side or y > 7
 ]
 
 

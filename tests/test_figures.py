@@ -63,3 +63,33 @@ def test_line_colours_stay_apart_for_the_commonest_colour_blindness():
     seen = (rgb**2.2 @ sight.T).clip(0, 1) ** (1 / 2.2)
     distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
     assert distance[~np.eye(len(rgb), dtype=bool)].min() > 0.15
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_trade_off_labels_meet_no_label_and_no_point_and_stay_inside(seed):
+    rng = np.random.default_rng(seed)
+    names = ["alexnet", "vgg", "googlenet", "resnet", "densenet", "mobilenet", "squeezenet", "mine"]
+    panels = {
+        cost: {name: (rng.uniform(1, 10), rng.uniform(70, 90)) for name in names} for cost in "abc"
+    }
+    spread = {name: 0.3 for name in names}
+    figure = figures.trade_off(panels, "accuracy in %", "Trade", spread=spread, hollow=("vgg",))
+    renderer = figure.canvas.get_renderer()
+    for axes, points in zip(figure.axes, panels.values()):
+        boxes = [text.get_window_extent(renderer) for text in axes.texts]
+        assert sorted(text.get_text() for text in axes.texts) == sorted(names)
+        assert not any(box.count_overlaps(boxes) > 1 for box in boxes)
+        centres = axes.transData.transform(list(points.values()))
+        assert not any(box.contains(*centre) for box in boxes for centre in centres)
+        assert all(axes.bbox.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def test_trade_off_joins_the_points_that_none_beats_and_leaves_spare_panels_empty():
+    points = {"a": (1, 50), "b": (2, 40), "c": (4, 80)}
+    figure = figures.trade_off({"cost": points}, "accuracy in %", "Trade")
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "front"]
+    assert line.get_xydata().tolist() == [[1, 50], [4, 80]]
+    low = figures.trade_off({"one": points, "two": points, "three": points}, "e", "T", high=False)
+    (line,) = [line for line in low.axes[0].lines if line.get_label() == "front"]
+    assert line.get_xydata().tolist() == [[1, 50], [2, 40]]
+    assert [axes.axison for axes in low.axes] == [True, True, True, False]

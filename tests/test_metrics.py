@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_lib.metrics import confidence_interval, confusion_matrix, top_k_error
+from course_lib.metrics import confidence_interval, confusion_matrix, pareto_front, top_k_error
 
 
 def test_top_k_error_by_hand():
@@ -70,3 +70,30 @@ def test_confidence_interval_of_the_human_figure():
         confidence_interval(5.1, 1500)
     with pytest.raises(ValueError, match="at least 1 image"):
         confidence_interval(0.5, 0)
+
+
+def test_pareto_front_by_hand():
+    assert pareto_front([3, 1, 2, 4], [0.9, 0.7, 0.6, 0.9]) == [1, 0]
+    assert pareto_front([1, 1, 2], [0.5, 0.6, 0.6]) == [1]
+    assert pareto_front([2, 2], [0.6, 0.6]) == [0, 1]
+    assert pareto_front([], []) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_pareto_front_is_those_that_none_beats(points):
+    costs, values = [cost for cost, _ in points], [value for _, value in points]
+    unbeaten = [
+        i
+        for i, (cost, value) in enumerate(points)
+        if not any((c, -v) != (cost, -value) and c <= cost and v >= value for c, v in points)
+    ]
+    found = pareto_front(costs, values)
+    assert sorted(found) == unbeaten
+    assert [costs[i] for i in found] == sorted(costs[i] for i in found)
+
+
+def test_pareto_front_refuses_lengths_that_differ_and_nan():
+    with pytest.raises(ValueError, match=r"costs has shape \(2,\) and values \(3,\)"):
+        pareto_front([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="NaN"):
+        pareto_front([1, 2], [1, np.nan])
