@@ -35,6 +35,41 @@ SLOW_START = "--epochs 2 --train-limit 12000 --learning-rate 0.003"
 # ShuffleNet with seven units in the place of sixteen, one pass.
 SHALLOW = "--epochs 1 --train-limit 8000 --learning-rate 0.004 --set units=(2,3,2)"
 
+# The eight small forms with their learning rates. GoogLeNet has batch normalisation, which its
+# paper does not know: without it this form needs more pictures for the same accuracy.
+RACED = {
+    "alexnet": "alexnet_small --learning-rate 0.002",
+    "vgg": "vgg_small --learning-rate 0.002",
+    "googlenet": "googlenet_small --learning-rate 0.003 --set normalization='batch'",
+    "resnet": "resnet_small --learning-rate 0.003",
+    "densenet": "densenet_small --learning-rate 0.003",
+    "mobilenet": "mobilenet_small --learning-rate 0.004",
+    "squeezenet": "squeezenet_small --learning-rate 0.003",
+    "shufflenet": "shufflenet_small --learning-rate 0.004",
+}
+# Pictures in 80 seconds of one core, by the training speeds in records/latency/cpu.json.
+EQUAL_SECONDS = {
+    "alexnet": "--epochs 2 --train-limit 52000",
+    "vgg": "--epochs 3 --train-limit 52000",
+    "googlenet": "--epochs 2 --train-limit 31000",
+    "resnet": "--epochs 2 --train-limit 34000",
+    "densenet": "--epochs 1 --train-limit 49000",
+    "mobilenet": "--epochs 2 --train-limit 47000",
+    "squeezenet": "--epochs 4 --train-limit 54000",
+    "shufflenet": "--epochs 1 --train-limit 34000",
+}
+# Pictures for 50 thousand million multiply-adds, those of one forward pass a picture.
+EQUAL_MULTIPLY_ADDS = {
+    "alexnet": "--epochs 1 --train-limit 22000",
+    "vgg": "--epochs 1 --train-limit 10400",
+    "googlenet": "--epochs 1 --train-limit 12000",
+    "resnet": "--epochs 1 --train-limit 5500",
+    "densenet": "--epochs 1 --train-limit 6100",
+    "mobilenet": "--epochs 1 --train-limit 17300",
+    "squeezenet": "--epochs 1 --train-limit 49200",
+    "shufflenet": "--epochs 1 --train-limit 20300",
+}
+
 EXPERIMENTS = {
     "alexnet": {
         "base": f"alexnet_small {SHORT}",
@@ -124,6 +159,11 @@ EXPERIMENTS = {
         "--learning-rate 0.004 --set alpha=0.15",
     },
 }
+EXPERIMENTS["race"] = {}
+for _word, _network in RACED.items():
+    EXPERIMENTS[_word]["short"] = f"{_network} {EQUAL_SECONDS[_word]}"
+    EXPERIMENTS["race"][f"epochs_{_word}"] = f"{_network} --epochs 1 --train-limit 20000"
+    EXPERIMENTS["race"][f"macs_{_word}"] = f"{_network} {EQUAL_MULTIPLY_ADDS[_word]}"
 
 
 def missing(word, label):
