@@ -167,8 +167,9 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
         front = pareto_front(x, y if high else -y)
         axes.plot(x[front], y[front], "--", color="grey", linewidth=1, zorder=0, label="front")
         axes.set(xscale="log", xlabel=cost)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter("{x:g}")
+        wide = x.max() > 40 * x.min()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(0.18)
     for axes in grid[:, 0]:
