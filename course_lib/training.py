@@ -461,6 +461,29 @@ def load_records(word, label):
     return sorted(found, key=lambda record: record["seed"])
 
 
+def show_records(word, *labels):
+    """Print the recorded runs of experiments: pictures seen, test accuracy, device.
+
+    Raises:
+        ValueError: as `load_records`.
+    """
+    for label in labels:
+        runs = load_records(word, label)
+        first = runs[0]
+        pictures = first["data"].get("train_limit", "all")
+        passes = len(first["epochs"])
+        changes = ", ".join(f"{k}={v!r}" for k, v in first["changes"].items())
+        print(
+            f"{label}: {first['network']}{f' ({changes})' if changes else ''}, "
+            f"{passes} {'pass' if passes == 1 else 'passes'} over "
+            f"{pictures if pictures == 'all' else f'{pictures:,}'} training pictures"
+        )
+        for run in runs:
+            where = f"{run['device']['kind']}, keras {run['versions']['keras']}"
+            accuracy = 100 * run["test"]["accuracy"]
+            print(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({where})")
+
+
 def main(argv=None):
     """Train a registered network for one or more seeds and write a record for each."""
     parser = argparse.ArgumentParser(prog="python -m course_lib.training", description=__doc__)
@@ -471,7 +494,7 @@ def main(argv=None):
     parser.add_argument("--record", type=Path, help="folder for the records")
     parser.add_argument("--label", default="long", help="the experiment's name in the file name")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
     parser.add_argument("--constant", action="store_true", help="constant learning rate")
     parser.add_argument("--weight-decay", type=float, default=0.0)
@@ -494,11 +517,12 @@ def main(argv=None):
     data = {"augment": True} if given.augment else {}
     if given.train_limit:
         data["train_limit"] = given.train_limit
+    if given.batch_size:
+        data["batch_size"] = given.batch_size
     if given.image_size:
         data["image_size"] = given.image_size
     recipe = {"epochs": given.epochs, "learning_rate": given.learning_rate}
-    recipe |= {"batch_size": given.batch_size, "optimizer": given.optimizer}
-    recipe["weight_decay"] = given.weight_decay
+    recipe |= {"optimizer": given.optimizer, "weight_decay": given.weight_decay}
     recipe["schedule"] = None if given.constant else "cosine"
     for seed in given.seeds:
         file = given.record and given.record / f"{given.label}_seed{seed}.json"

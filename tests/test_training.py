@@ -1,6 +1,7 @@
 """The recipe: it learns, it repeats, it resumes, it refuses what it cannot train on."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import keras
@@ -235,3 +236,16 @@ def test_command_line_refuses_in_one_line(capsys):
             training.main(words)
         assert stopped.value.code == 2
         assert message in capsys.readouterr().err
+
+
+def test_recorded_runs_are_shown_with_what_they_saw(capsys):
+    training.show_records("alexnet", "long", "tanh")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "long: alexnet_small, 5 passes over all training pictures"
+    assert re.fullmatch(
+        r"  seed 0: test accuracy \d\d\.\d\d % \(cpu, keras 3\.\d+\.\d+\)", lines[1]
+    )
+    assert lines[4] == (
+        "tanh: alexnet_small (activation='tanh', initialization='glorot_normal'), "
+        "10 passes over 4,000 training pictures"
+    )
