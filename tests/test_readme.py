@@ -1,6 +1,7 @@
 """The README's numbers are the ledgers', and its links lead somewhere."""
 
 import re
+import runpy
 from pathlib import Path
 
 from course_lib import ledger, zoo
@@ -18,6 +19,12 @@ def test_the_table_of_networks_says_what_the_ledgers_say():
         assert f"{facts['params']:,}" == parameters, name
         assert f"{facts['macs']:,}" == macs, name
         assert len(paper.variants) == int(count), name
+
+
+def test_the_table_of_results_is_what_records_and_notebooks_say():
+    table = runpy.run_path(str(ROOT / "scripts/results.py"))["table"]()
+    missing = [line for line in table if line not in README.splitlines()]
+    assert missing == [], "python scripts/results.py prints the table"
 
 
 def test_every_link_to_a_file_leads_somewhere():
