@@ -391,11 +391,14 @@ def audit(model, input_shape=None):
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model is a {type(model).__name__}; allowed: a keras.Model.")
+    inputs = getattr(model, "_inputs_struct", None)  # of a functional model
+    if isinstance(model, keras.Sequential) and model.built and model.inputs:
+        inputs = model.inputs[0]
     if input_shape is not None:
         like = keras.KerasTensor((1, *input_shape))
-    elif getattr(model, "_inputs_struct", None) is not None:  # functional, or a built Sequential
+    elif inputs is not None:
         like = keras.tree.map_structure(
-            lambda t: keras.KerasTensor((1, *t.shape[1:]), dtype=t.dtype), model._inputs_struct
+            lambda t: keras.KerasTensor((1, *t.shape[1:]), dtype=t.dtype), inputs
         )
     else:
         raise ValueError(

@@ -169,6 +169,14 @@ def test_parameters_equal_keras_own_count(kernel, strides, groups, padding):
     assert result.macs == positions * kernel * kernel * 4 // groups * 4
 
 
+def test_a_sequential_that_begins_with_an_input_needs_no_input_shape():
+    layers = [L.Conv2D(6, 3), L.Flatten(), L.Dense(10)]
+    result = audit(keras.Sequential([keras.Input((16, 16, 4)), *layers]))
+    assert (result.macs, result.params) == (14 * 14 * (9 * 4 * 6 + 6 * 10), 9 * 4 * 6 + 6 + 11770)
+    with pytest.raises(ValueError, match="give input_shape"):
+        audit(keras.Sequential([L.Flatten(), L.Dense(10)]))
+
+
 def test_auditing_changes_no_weight():
     model = chain(L.BatchNormalization(), L.Dropout(0.5), L.Conv2D(2, 3))
     before = model.get_weights()
