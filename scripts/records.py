@@ -47,6 +47,8 @@ RACED = {
     "squeezenet": "squeezenet_small --learning-rate 0.003 --batch-size 64",
     "shufflenet": "shufflenet_small --learning-rate 0.004 --batch-size 64",
 }
+# Passes over all pictures in the long run of each; AlexNet, ResNet and DenseNet have their own below.
+LONG = {"vgg": 10, "googlenet": 5, "mobilenet": 8, "squeezenet": 12, "shufflenet": 8}
 # Pictures in 100 seconds of one core, by the training speeds in records/latency/cpu.json.
 EQUAL_SECONDS = {
     "alexnet": "--epochs 3 --train-limit 39400",
@@ -162,6 +164,8 @@ EXPERIMENTS = {
         "--learning-rate 0.004 --set alpha=0.15",
     },
 }
+for _word, _passes in LONG.items():
+    EXPERIMENTS[_word]["long"] = f"{RACED[_word]} --epochs {_passes}"
 EXPERIMENTS["race"] = {}
 for _word, _network in RACED.items():
     EXPERIMENTS[_word]["short"] = f"{_network} {EQUAL_SECONDS[_word]}"
