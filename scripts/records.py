@@ -47,7 +47,7 @@ RACED = {
     "squeezenet": "squeezenet_small --learning-rate 0.003 --batch-size 64",
     "shufflenet": "shufflenet_small --learning-rate 0.004 --batch-size 64",
 }
-# Passes over all pictures in the long run of each; AlexNet, ResNet and DenseNet have their own below.
+# Passes over all pictures in the long runs; AlexNet, ResNet and DenseNet have theirs below.
 LONG = {"vgg": 10, "googlenet": 5, "mobilenet": 8, "squeezenet": 12, "shufflenet": 8}
 # Pictures in 100 seconds of one core, by the training speeds in records/latency/cpu.json.
 EQUAL_SECONDS = {
