@@ -114,6 +114,7 @@ EXPERIMENTS = {
         "residual32_no_norm": f"{DEEP} 8 --set depth=32 --set normalization=None",
         "residual32_B": f"{DEEP} 8 --set depth=32 --set shortcut='B'",
         "plain32_longer": f"{DEEP} 24 --set depth=32 --set shortcut=False",
+        "plain8_longer": f"{DEEP} 24 --set shortcut=False",
     },
     "mobilenet": {
         "base": f"mobilenet_small {ONE_PASS}",
