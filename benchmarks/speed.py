@@ -23,7 +23,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-import course_lib  # noqa: F401  first: it sets what TensorFlow reads when it loads
+if find_spec("torchvision") and ("--fresh" not in sys.argv or "torchvision" in sys.argv):
+    import torchvision  # noqa: F401  first: after TensorFlow it crashes where triton is installed
+
+import course_lib  # noqa: F401  it sets what TensorFlow reads when it loads
 
 # name: (ours in the zoo, has grouped convolutions or batch normalisation, keras.applications,
 # torchvision), the latter two only where they have the same network
@@ -173,9 +176,7 @@ def first_step(name, kind, given):
     """Return the seconds to build, compile and train one step, and the peak memory in MiB."""
     from course_lib.environment import peak_memory
 
-    if kind == "torchvision":
-        import torchvision  # noqa: F401
-    else:
+    if kind != "torchvision":
         import keras
 
         keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
