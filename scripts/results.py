@@ -44,8 +44,9 @@ def accuracy(found):
     if not found:
         return "not recorded"
     each = [100 * run["test"]["accuracy"] for run in found]
-    spread = f" ± {statistics.stdev(each):.1f}" if len(each) > 1 else " (one seed)"
-    return f"{statistics.mean(each):.1f}{spread} %"
+    if len(each) == 1:
+        return f"{each[0]:.1f} % (one seed)"
+    return f"{statistics.mean(each):.1f} ± {statistics.stdev(each):.1f} %"
 
 
 def verdicts(chapter):
