@@ -86,8 +86,10 @@ def row(chapter):
     counted = audit(zoo.build(first["network"], **first["changes"]))
     speeds = json.loads(LATENCY.read_text(encoding="utf-8")).get("training", {})
     speed = speeds.get(first["network"], {}).get("images_per_second")
+    changes = ", ".join(f"{name}={value!r}" for name, value in first["changes"].items())
+    network = f"`{first['network']}`" + (f" ({changes})" if changes else "")
     return (
-        f"| {chapter[:2]} | `{first['network']}` | {counted.params:,} | {counted.macs:,} "
+        f"| {chapter[:2]} | {network} | {counted.params:,} | {counted.macs:,} "
         f"| {accuracy(short)} | {accuracy(long) if CHAPTERS[chapter][1] else ''} "
         f"| {f'{speed:,.0f}' if speed else ''} | {claims(chapter)} |"
     )
