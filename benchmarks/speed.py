@@ -7,7 +7,7 @@ on Keras's own BatchNormalization and grouped Conv2D; "torchvision", where it is
 and channels last (its ResNet-50 has the stride in the 3x3 convolutions). Training and inference
 alternate between contenders within each repetition, so that a slow minute of the machine hits all
 of them. Time to the first training step and peak memory come from one fresh process for each
-contender and repetition. Quote medians and ratios, never one time.
+contender, `--processes` times. Quote medians and ratios, never one time.
 
 The file is written after every network. Run again, it goes on with those that are missing.
 """
@@ -90,6 +90,7 @@ class Contender:
             self.model = zoo.build(ours, input_shape=shape)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
+        self.model.optimizer.build(self.model.trainable_variables)  # as course_lib.training does
         rng = np.random.default_rng(0)
         self.images = rng.normal(size=(batch, *shape)).astype("float32")
         self.labels = rng.integers(0, CLASSES, batch)
@@ -223,6 +224,7 @@ def main():
     parser.add_argument("--policy", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="a repetition of the slowest")
+    parser.add_argument("--processes", type=int, default=3, help="fresh ones for each contender")
     parser.add_argument("--out", type=Path, help="JSON with every repetition")
     parser.add_argument("--fresh", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -251,7 +253,7 @@ def main():
             if name in results:
                 continue
             found = throughput(name, given)
-            for _ in range(min(3, given.repeats)):
+            for _ in range(given.processes):
                 for kind, rows in found.items():
                     for what, value in in_fresh_process(name, kind, given).items():
                         rows.setdefault(what, []).append(value)

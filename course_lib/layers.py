@@ -4,6 +4,8 @@ Same names, weights and results as Keras's own layers, so a network can be loade
 file's speed; see benchmarks/ for what the speed is worth.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -46,17 +48,25 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not fused:
             return super().call(inputs, training=training, mask=mask)
         inputs = ops.cast(inputs, self.compute_dtype)
+        # The kernel moves the averages itself, but with the variance divided by n - 1.
+        if None in inputs.shape[:3]:
+            n = tf.cast(tf.size(inputs) // inputs.shape[3], "float32")
+            unbiased = n / tf.maximum(n - 1.0, 1.0)
+        else:
+            n = math.prod(inputs.shape[:3])
+            unbiased = n / max(n - 1, 1)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
-            tf.convert_to_tensor(self.gamma),
-            tf.convert_to_tensor(self.beta),
+            self.gamma.value,
+            self.beta.value,
+            self.moving_mean.value,
+            self.moving_variance.value * unbiased,
             epsilon=self.epsilon,
             is_training=True,
+            exponential_avg_factor=1 - self.momentum,
         )
-        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), variance.dtype)
-        variance = variance * (n - 1) / n  # the kernel divides by n - 1, Keras by n
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance / unbiased)
         return outputs
 
 

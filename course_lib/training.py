@@ -185,7 +185,6 @@ class Keeper(keras.callbacks.Callback):
             ValueError: the file is damaged, or belongs to another model.
         """
         self.set_model(model)
-        model.optimizer.build(model.trainable_variables)
         state = self._state()
         try:
             with np.load(self.file) as saved:
@@ -285,8 +284,10 @@ def fit(
     if heads:
         losses = {name: loss() for name in heads}
         weights = {name: 1.0 if name == "main" else AUXILIARY_WEIGHT for name in losses}
-    metrics = {"main": ["accuracy"]} if weights else ["accuracy"]
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    metrics = {"main": [accuracy]} if weights else [accuracy]
     model.compile(optimizer=chosen, loss=losses, loss_weights=weights, metrics=metrics)
+    model.optimizer.build(model.trainable_variables)  # in the first step, it is traced twice
 
     keeper = Keeper(Path(resume) if resume else None)
     if resume and keeper.file.exists():

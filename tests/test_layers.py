@@ -51,6 +51,36 @@ def test_batch_normalization_has_keras_own_gradients():
         assert relative_error(mine, theirs) < 1e-4
 
 
+def test_batch_normalization_returns_its_new_averages_where_keras_holds_the_state():
+    x = 3 * images(4, 5, 7, 6) + 1
+    pair = layers.BatchNormalization(), keras.layers.BatchNormalization(momentum=0.9)
+    states = []
+    for layer in pair:
+        layer.build(x.shape)
+        weights = [
+            [v.value for v in vs]
+            for vs in (layer.trainable_variables, layer.non_trainable_variables)
+        ]
+        states.append(layer.stateless_call(*weights, x, training=True)[1])
+        assert np.all(numpy_of(layer.moving_mean) == 0), "the layer's own state has changed"
+    for mine, theirs in zip(*states):
+        assert relative_error(mine, theirs) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 3), (2, 1, 1, 3), (4, 5, 7, 3)])
+@pytest.mark.parametrize("known", [True, False])
+def test_batch_normalization_moves_its_averages_for_any_number_of_pixels(shape, known):
+    x = 3 * images(*shape) + 1
+    pair = layers.BatchNormalization(), keras.layers.BatchNormalization(momentum=0.9)
+    for layer in pair:
+        image = keras.Input(batch_shape=shape if known else (None, None, None, 3))
+        model = keras.Model(image, layer(image))
+        model.compile(keras.optimizers.SGD(0.0), loss="mse")
+        model.train_on_batch(x, x)
+    for mine, theirs in zip(*(layer.non_trainable_variables for layer in pair)):
+        assert relative_error(mine, theirs) < 1e-5, mine.name
+
+
 def test_frozen_batch_normalization_uses_and_keeps_its_moving_statistics():
     layer = layers.BatchNormalization()
     x = images(4, 5, 5, 3) + 2
