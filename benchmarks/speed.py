@@ -168,6 +168,7 @@ def throughput(name, given):
         steps = max(1, min(20, round(given.seconds / once)))
         for _ in range(given.repeats):
             for rival in rivals:
+                time.sleep(0.5)  # until threads of the one before, torch's above all, rest
                 took = seconds(getattr(rival, mode), steps)
                 found[rival.kind][mode].append(round(steps * given.batch / took, 2))
     return found

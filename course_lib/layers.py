@@ -54,7 +54,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             unbiased = n / tf.maximum(n - 1.0, 1.0)
         else:
             n = math.prod(inputs.shape[:3])
-            unbiased = n / max(n - 1, 1)
+            unbiased = tf.constant(n / max(n - 1, 1))
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs,
             self.gamma.value,
@@ -75,8 +75,8 @@ class GroupedConv2D(keras.layers.Conv2D):
     """`keras.layers.Conv2D(groups=g)` that also trains fast on a CPU.
 
     The kernel has Keras's layout (kernel height, kernel width, in / groups, out). TensorFlow on
-    a CPU gets one convolution a group, and for 1x1 kernels one matrix product a group, all in
-    one call; every other device gets Keras's own grouped kernel.
+    a CPU gets one convolution a group, for 1x1 kernels one matrix product; every other device gets
+    Keras's own grouped kernel.
 
     Shapes: (batch, height, width, in) -> (batch, height', width', out).
     Source: AlexNet sec. 3.5 (two groups, one a GPU), ShuffleNet sec. 3.1.
@@ -86,19 +86,15 @@ class GroupedConv2D(keras.layers.Conv2D):
         on_cpu = tf is not None and not tf.config.list_physical_devices("GPU")
         if self.groups == 1 or not on_cpu or self.data_format != "channels_last":
             return super().convolution_op(inputs, kernel)
+        pixels, step = inputs, super().convolution_op
         if self.kernel_size == (1, 1) and self.strides == (1, 1):
-            return self._products(inputs, kernel)
-        parts = zip(ops.split(inputs, self.groups, -1), ops.split(kernel, self.groups, -1))
-        return ops.concatenate(
-            [super(GroupedConv2D, self).convolution_op(part, k) for part, k in parts], axis=-1
-        )
-
-    def _products(self, inputs, kernel):
-        groups, (_, _, size, filters) = self.groups, kernel.shape
-        pixels = ops.transpose(ops.reshape(inputs, (-1, groups, size)), (1, 0, 2))
-        kernels = ops.transpose(ops.reshape(kernel, (size, groups, filters // groups)), (1, 0, 2))
-        outputs = ops.transpose(ops.matmul(pixels, kernels), (1, 0, 2))
-        return ops.reshape(outputs, (-1, *ops.shape(inputs)[1:3], filters))
+            pixels, kernel = ops.reshape(inputs, (-1, inputs.shape[-1])), kernel[0, 0]
+            step = ops.matmul
+        parts = zip(ops.split(pixels, self.groups, -1), ops.split(kernel, self.groups, -1))
+        outputs = ops.concatenate([step(part, k) for part, k in parts], axis=-1)
+        if step is ops.matmul:
+            outputs = ops.reshape(outputs, (-1, *ops.shape(inputs)[1:3], self.filters))
+        return outputs
 
 
 @serializable

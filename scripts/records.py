@@ -48,7 +48,7 @@ RACED = {
     "shufflenet": "shufflenet_small --learning-rate 0.004 --batch-size 64",
 }
 # Passes over all pictures in the long runs; AlexNet, ResNet and DenseNet have theirs below.
-LONG = {"vgg": 10, "googlenet": 5, "mobilenet": 8, "squeezenet": 12, "shufflenet": 8}
+LONG = {"vgg": 10, "googlenet": 8, "mobilenet": 10, "squeezenet": 12, "shufflenet": 12}
 # Pictures in 100 seconds of one core, by the training speeds in records/latency/cpu.json.
 EQUAL_SECONDS = {
     "alexnet": "--epochs 3 --train-limit 39400",
