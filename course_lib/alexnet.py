@@ -65,8 +65,11 @@ def AlexNet(
         raise ValueError(f"widths is {widths!r}; allowed: five channel counts, conv1 to conv5.")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
-    if any(width % groups for width in widths):
-        raise ValueError(f"groups is {groups}; it must divide every one of the widths {widths}.")
+    if not isinstance(groups, int) or groups < 1 or any(width % groups for width in widths):
+        raise ValueError(
+            f"groups is {groups!r}; allowed: a positive integer that divides every one of the "
+            f"widths {widths}."
+        )
     weights = keras.initializers.RandomNormal(stddev=0.01)
     if initialization != "paper":
         weights = keras.initializers.get(initialization)

@@ -271,6 +271,8 @@ def DenseNet(
         initial = growth
     elif initial is None:
         initial = 2 * growth if bottleneck else 16
+    if not isinstance(initial, int) or initial < 1:
+        raise ValueError(f"initial is {initial!r}; allowed: a positive integer, or None.")
 
     image = keras.Input(input_shape, name="image")
     if stem == "imagenet":
@@ -282,6 +284,11 @@ def DenseNet(
     for i, count in enumerate(counts):
         if i:
             kept = growth if connection == "add" else int(compression * x.shape[-1])
+            if not kept:
+                raise ValueError(
+                    f"compression is {compression!r}; allowed here: at least 1 / {x.shape[-1]}, "
+                    "so that a transition keeps a channel."
+                )
             x = Transition(kept, dropout, name=f"transition{i}")(x)
         block = DenseBlock(
             count, growth, bottleneck, connection, dropout, name=f"dense_block{i + 1}"

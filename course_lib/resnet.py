@@ -225,6 +225,8 @@ def CifarResNet(
     check_choice("stem_strides", stem_strides, (1, 2))
     if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth is {depth!r}; allowed: 6n + 2, that is 8, 14, 20, 26, ...")
+    if not isinstance(width, int) or width < 1:
+        raise ValueError(f"width is {width!r}; allowed: a positive integer.")
     check_image_input(input_shape, classes, 1, "ResNet")
     image = keras.Input(input_shape, name="image")
     x = ConvUnit(width, 3, stem_strides, 1, normalization=normalization, name="conv1")(image)

@@ -12,8 +12,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from course_lib import training, zoo
+from course_lib.alexnet import AlexNet
+from course_lib.audit import audit
+from course_lib.densenet import DenseNet
+from course_lib.googlenet import GoogLeNet
+from course_lib.resnet import CifarResNet
+from course_lib.vgg import VGG
 
 NAMES = [f"{word}_small" for word in zoo.PAPERS]
 IMAGES = np.random.default_rng(0).normal(size=(8, 28, 28, 1)).astype("float32")
@@ -138,3 +146,74 @@ def test_jax_gives_the_same_outputs_from_the_same_weights(networks, tmp_path):
     errors = json.loads(done.stdout.splitlines()[-1])
     assert set(errors) == set(NAMES)
     assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
+
+
+FEW = st.integers(0, 9)
+SHAPES = st.tuples(st.integers(1, 80), st.integers(20, 80), st.sampled_from([1, 3]))
+# Arguments of the builders, allowed and not; those of the other three papers are in their tests.
+ARGUMENTS = {
+    AlexNet: {
+        "widths": st.sampled_from([(2, 4, 6, 4, 2), (1, 2, 3, 4, 5), (2, 2)]),
+        "hidden": st.integers(1, 9),
+        "stem": st.sampled_from([(11, 4, 0), (11, 4, 2), (5, 1, 2), (3, 2, 0)]),
+        "groups": st.sampled_from([0, 1, 2]),
+        "pool_first": st.booleans(),
+        "overlapping": st.booleans(),
+        "without": st.sampled_from([None, "conv2", "conv4", "conv5"]),
+    },
+    VGG: {
+        "depth": st.sampled_from(["A", "A-LRN", "B", "C", "D", "E", "F"]),
+        "stacked": st.booleans(),
+        "normalization": st.sampled_from([None, "batch"]),
+        "width": st.floats(0.0, 0.1),
+        "hidden": st.integers(1, 9),
+        "pool_padding": st.sampled_from(["valid", "same"]),
+    },
+    GoogLeNet: {
+        "auxiliary": st.booleans(),
+        "reduce": st.booleans(),
+        "normalization": st.sampled_from(["lrn", "batch", None]),
+        "head": st.sampled_from(["average", "dense"]),
+        "stem": st.sampled_from(["paper", "small"]),
+        "width": st.floats(0.0, 0.2),
+        "largest": st.sampled_from([3, 5, 7]),
+        "pool4": st.sampled_from([2, 3, 4]),
+    },
+    CifarResNet: {
+        "depth": st.sampled_from([7, 8, 14]),
+        "width": st.integers(-1, 9),
+        "shortcut": st.sampled_from(["A", "B", "C", False, "D"]),
+        "normalization": st.sampled_from(["batch", None]),
+        "stem_strides": st.integers(1, 3),
+    },
+    DenseNet: {
+        "depth": st.sampled_from([6, 7, 10, 13, 16]),
+        "growth": FEW,
+        "bottleneck": st.booleans(),
+        "compression": st.floats(0.0, 1.0),
+        "stem": st.sampled_from(["cifar", "small"]),
+        "initial": st.none() | FEW,
+        "connection": st.sampled_from(["concatenate", "add"]),
+    },
+}
+
+
+@pytest.mark.parametrize("builder", ARGUMENTS, ids=lambda builder: builder.__name__)
+@given(data=st.data())
+@settings(
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+def test_what_a_builder_accepts_builds_and_the_rest_is_refused(builder, data):
+    given_ = {"input_shape": SHAPES, "classes": st.integers(1, 9), **ARGUMENTS[builder]}
+    arguments = data.draw(st.fixed_dictionaries(given_))
+    try:
+        model = builder(**arguments)
+    except ValueError as refusal:
+        assert re.search("allowed|needs images of at least", str(refusal)), refusal
+        return
+    for output in model.output.values() if isinstance(model.output, dict) else [model.output]:
+        assert output.shape == (None, arguments["classes"])
+    assert audit(model).params == model.count_params()
