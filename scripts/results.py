@@ -1,10 +1,10 @@
-"""Print the README's table of results, from the ledgers, the records and the notebooks' outputs.
+"""Print the README's tables of results and of speed, from records, ledgers and outputs.
 
     python scripts/results.py
 
 Every number has one source: parameters and multiply-adds the audit of the network that a record
 names, accuracy the records, speed records/latency/cpu.json, a claim's status the verdicts that
-the chapter prints. tests/test_readme.py compares the table with the README.
+the chapter prints, ratios benchmarks/results. tests/test_readme.py compares with the README.
 """
 
 import json
@@ -22,6 +22,17 @@ HEAD = (
     "| training, images/s | claims |",
     "|---|---|---|---|---|---|---|---|",
 )
+# What benchmarks/speed.py measured: the column's title and the file.
+SPEEDS = {
+    "64 px, float32": "cpu_64_float32",
+    "224 px, float32": "cpu_224_float32",
+    "64 px, bfloat16": "cpu_64_bfloat16",
+}
+AGAINST = {
+    "applications": "`keras.applications`",
+    "plain": "Keras's own layers",
+    "torchvision": "torchvision",
+}
 # chapter: the labels of its short and its long run
 CHAPTERS = {
     "01_mlp": ("relu", None),
@@ -101,5 +112,28 @@ def table():
     return [*HEAD, *map(row, chapters)]
 
 
+def speed_table():
+    """Return the lines of the table of ratios: training, then inference in brackets."""
+    files = [ROOT / f"benchmarks/results/{name}.json" for name in SPEEDS.values()]
+    found = [json.loads(f.read_text(encoding="utf-8"))["results"] for f in files]
+
+    def ratio(results, network, kind):
+        contenders = results.get(network, {})
+        if kind not in contenders:
+            return "not measured"
+        train, infer = (
+            statistics.median(contenders["ours"][mode]) / statistics.median(contenders[kind][mode])
+            for mode in ("train", "infer")
+        )
+        return f"{train:.2f} ({infer:.2f})"
+
+    lines = [f"| network | against | {' | '.join(SPEEDS)} |", "|---" * (2 + len(SPEEDS)) + "|"]
+    for network, contenders in found[0].items():
+        for kind in list(contenders)[1:]:
+            cells = " | ".join(ratio(results, network, kind) for results in found)
+            lines.append(f"| {network} | {AGAINST[kind]} | {cells} |")
+    return lines
+
+
 if __name__ == "__main__":
-    print("\n".join(table()))
+    print("\n".join([*table(), "", *speed_table()]))

@@ -4,6 +4,8 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 from course_lib import ledger, zoo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,10 +23,11 @@ def test_the_table_of_networks_says_what_the_ledgers_say():
         assert len(paper.variants) == int(count), name
 
 
-def test_the_table_of_results_is_what_records_and_notebooks_say():
-    table = runpy.run_path(str(ROOT / "scripts/results.py"))["table"]()
-    missing = [line for line in table if line not in README.splitlines()]
-    assert missing == [], "python scripts/results.py prints the table"
+@pytest.mark.parametrize("table", ["table", "speed_table"])
+def test_the_tables_of_results_are_what_records_and_notebooks_say(table):
+    lines = runpy.run_path(str(ROOT / "scripts/results.py"))[table]()
+    missing = [line for line in lines if line not in README.splitlines()]
+    assert missing == [], "python scripts/results.py prints the tables"
 
 
 def test_every_link_to_a_file_leads_somewhere():
