@@ -86,7 +86,7 @@ def test_the_smallest_image_is_computed_right():
         ({"normalization": "batch"}, "normalization is 'batch'; allowed: 'lrn', None"),
         ({"without": "conv5"}, "without is 'conv5'; allowed: None, 'conv2', 'conv3', 'conv4'"),
         ({"dropout": 1}, "dropout is 1; allowed: 0 <= dropout < 1"),
-        ({"groups": 5}, "groups is 5; it must divide"),
+        ({"groups": 5}, "groups is 5; allowed: a positive integer that divides"),
         ({"widths": (96, 256)}, "five channel counts"),
         ({"classes": 1}, "classes is 1"),
         ({"input_shape": (28, 28, 1)}, "AlexNet needs images of at least 67 x 67"),
