@@ -202,7 +202,7 @@ ARGUMENTS = {
 @given(data=st.data())
 @settings(
     deadline=None,
-    max_examples=25,
+    max_examples=100,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
