@@ -122,7 +122,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         channel = ops.arange(a.shape[-1])
         near = ops.abs(channel[:, None] - channel[None, :]) <= self.n // 2
         activity = ops.matmul(ops.square(a), ops.cast(near, "float32"))
-        return ops.cast(a * ops.power(self.k + self.alpha * activity, -self.beta), inputs.dtype)
+        power = ops.exp(-self.beta * ops.log(self.k + self.alpha * activity))  # pow is slower
+        return ops.cast(a * power, inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
