@@ -47,8 +47,15 @@ RACED = {
     "squeezenet": "squeezenet_small --learning-rate 0.003 --batch-size 64",
     "shufflenet": "shufflenet_small --learning-rate 0.004 --batch-size 64",
 }
-# Passes over all pictures in the long runs; AlexNet, ResNet and DenseNet have theirs below.
-LONG = {"vgg": 10, "googlenet": 8, "mobilenet": 10, "squeezenet": 12, "shufflenet": 12}
+# Passes over all pictures in the long runs; ResNet and DenseNet have theirs below.
+LONG = {
+    "alexnet": 20,
+    "vgg": 10,
+    "googlenet": 8,
+    "mobilenet": 10,
+    "squeezenet": 12,
+    "shufflenet": 12,
+}
 # Pictures in 100 seconds of one core, by the training speeds in records/latency/cpu.json.
 EQUAL_SECONDS = {
     "alexnet": "--epochs 3 --train-limit 39400",
@@ -84,7 +91,6 @@ EXPERIMENTS = {
         "repeated": f"alexnet_small {REPEATED}",
         "repeated_no_dropout": f"alexnet_small {REPEATED} --set dropout=0",
         "repeated_augment": f"alexnet_small {REPEATED} --augment",
-        "long": "alexnet_small --epochs 5 --learning-rate 0.002",
     },
     "googlenet": {
         "base": f"googlenet_small {FEW_PASSES}",

@@ -241,7 +241,7 @@ def test_command_line_refuses_in_one_line(capsys):
 def test_recorded_runs_are_shown_with_what_they_saw(capsys):
     training.show_records("alexnet", "long", "tanh")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "long: alexnet_small, 5 passes over all training pictures"
+    assert lines[0] == "long: alexnet_small, 20 passes over all training pictures"
     assert re.fullmatch(
         r"  seed 0: test accuracy \d\d\.\d\d % \(cpu, keras 3\.\d+\.\d+\)", lines[1]
     )
