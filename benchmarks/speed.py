@@ -6,7 +6,8 @@ Contenders: "ours"; "applications", the same network in keras.applications; "pla
 on Keras's own BatchNormalization and grouped Conv2D; "torchvision", where it is installed, eager
 and channels last (its ResNet-50 has the stride in the 3x3 convolutions). Training and inference
 alternate between contenders within each repetition, so that a slow minute of the machine hits all
-of them. Time to the first training step and peak memory come from one fresh process for each
+of them, and every second repetition runs in the opposite order, so that nobody always follows
+another. Time to the first training step and peak memory come from one fresh process for each
 contender, `--processes` times. Quote medians and ratios, never one time.
 
 The file is written after every network. Run again, it goes on with those that are missing.
@@ -166,8 +167,8 @@ def throughput(name, given):
             getattr(rival, mode)()  # traces
         once = max(seconds(getattr(rival, mode)) for rival in rivals)
         steps = max(1, min(20, round(given.seconds / once)))
-        for _ in range(given.repeats):
-            for rival in rivals:
+        for turn in range(given.repeats):
+            for rival in rivals[:: -1 if turn % 2 else 1]:  # there and back
                 time.sleep(0.5)  # until threads of the one before, torch's above all, rest
                 took = seconds(getattr(rival, mode), steps)
                 found[rival.kind][mode].append(round(steps * given.batch / took, 2))
