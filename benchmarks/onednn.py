@@ -2,7 +2,7 @@
 
     python benchmarks/onednn.py --out benchmarks/results/onednn.json
 
-TensorFlow chooses when it loads, so each measurement is a process of its own, on one core.
+TensorFlow chooses when it loads, so each measurement is a process of its own, in processor time.
 `import course_lib` switches oneDNN on; the variable TF_ENABLE_ONEDNN_OPTS overrides that.
 """
 

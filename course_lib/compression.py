@@ -110,6 +110,7 @@ def prune(model, keep):
             kernel.assign(values * mask)
             kernel.constraint = Mask(mask)
             remain[kernel.path] = int(mask.sum())
+    model.train_function = None  # one traced before knows of no mask
     return remain
 
 

@@ -15,7 +15,7 @@ from course_lib.layers import (
 )
 
 
-def convolution(filters, side, name, strides=1):
+def convolution(filters, side, name, strides=1, dtype=None):
     """A convolution of this paper: He normal start, no bias, zeros around the image."""
     return keras.layers.Conv2D(
         filters,
@@ -24,6 +24,7 @@ def convolution(filters, side, name, strides=1):
         "same",
         use_bias=False,
         kernel_initializer="he_normal",
+        dtype=dtype,
         name=name,
     )
 
@@ -59,11 +60,14 @@ class DenseLayer(keras.layers.Layer):
             "connection": connection,
             "dropout": dropout,
         }
+        own = {"dtype": self.dtype_policy}
         self.steps = []
         if bottleneck:
-            self.steps += [BatchNormalization(name="norm1"), convolution(4 * growth, 1, "conv1x1")]
-        self.steps += [BatchNormalization(name="norm2"), convolution(growth, 3, "conv3x3")]
-        self.drop = keras.layers.Dropout(dropout, name="dropout") if dropout else None
+            self.steps.append(BatchNormalization(name="norm1", **own))
+            self.steps.append(convolution(4 * growth, 1, "conv1x1", **own))
+        self.steps.append(BatchNormalization(name="norm2", **own))
+        self.steps.append(convolution(growth, 3, "conv3x3", **own))
+        self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
 
     def build(self, input_shape):
         if self.config["connection"] == "add" and input_shape[-1] != self.config["growth"]:
@@ -117,9 +121,9 @@ class DenseBlock(keras.layers.Layer):
             "connection": connection,
             "dropout": dropout,
         }
+        same = (growth, bottleneck, connection, dropout)
         self.dense_layers = [
-            DenseLayer(growth, bottleneck, connection, dropout, name=f"layer{i + 1}")
-            for i in range(count)
+            DenseLayer(*same, name=f"layer{i + 1}", dtype=self.dtype_policy) for i in range(count)
         ]
 
     def build(self, input_shape):
@@ -181,10 +185,11 @@ class Transition(keras.layers.Layer):
     def __init__(self, filters, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.config = {"filters": filters, "dropout": dropout}
-        self.norm = BatchNormalization(name="norm")
-        self.conv = convolution(filters, 1, "conv1x1")
-        self.drop = keras.layers.Dropout(dropout, name="dropout") if dropout else None
-        self.pool = keras.layers.AveragePooling2D(2, name="pool")
+        own = {"dtype": self.dtype_policy}
+        self.norm = BatchNormalization(name="norm", **own)
+        self.conv = convolution(filters, 1, "conv1x1", **own)
+        self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
+        self.pool = keras.layers.AveragePooling2D(2, name="pool", **own)
 
     def build(self, input_shape):
         self.norm.build(input_shape)

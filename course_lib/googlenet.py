@@ -53,10 +53,12 @@ class InceptionModule(keras.layers.Layer):
         }
         one, reduce3, three, reduce5, five, projection = filters
 
-        def unit(channels, side, name):
-            return ConvUnit(channels, side, normalization=normalization, name=name)
+        own = {"dtype": self.dtype_policy}
 
-        self.pool = keras.layers.MaxPooling2D(3, 1, "same", name="pool")
+        def unit(channels, side, name):
+            return ConvUnit(channels, side, normalization=normalization, name=name, **own)
+
+        self.pool = keras.layers.MaxPooling2D(3, 1, "same", name="pool", **own)
         self.branches = [
             [unit(one, 1, "1x1")],
             [unit(reduce3, 1, "3x3_reduce"), unit(three, 3, "3x3")],
@@ -121,15 +123,16 @@ class AuxiliaryClassifier(keras.layers.Layer):
             "dropout": dropout,
             "normalization": normalization,
         }
+        own = {"dtype": self.dtype_policy}
         self.steps = [
-            keras.layers.AveragePooling2D(5, 3, name="ave_pool"),
-            ConvUnit(filters, 1, normalization=normalization, name="conv"),
-            keras.layers.Flatten(name="flatten"),
+            keras.layers.AveragePooling2D(5, 3, name="ave_pool", **own),
+            ConvUnit(filters, 1, normalization=normalization, name="conv", **own),
+            keras.layers.Flatten(name="flatten", **own),
             keras.layers.Dense(
-                hidden, activation="relu", kernel_initializer="he_normal", name="fc"
+                hidden, activation="relu", kernel_initializer="he_normal", name="fc", **own
             ),
-            keras.layers.Dropout(dropout, name="dropout"),
-            keras.layers.Dense(classes, name="classifier"),
+            keras.layers.Dropout(dropout, name="dropout", **own),
+            keras.layers.Dense(classes, name="classifier", **own),
         ]
 
     def build(self, input_shape):
@@ -223,7 +226,9 @@ def GoogLeNet(
         raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
     if width * 16 < 1:
         raise ValueError(f"width is {width!r}; allowed: at least {1 / 16}.")
-    smallest = {"paper": (31, 79), "small": (8, 20)}[stem][bool(auxiliary)]
+    smallest = {"paper": (15, 31), "small": (4, 8)}[stem][pool4 == 3]
+    if auxiliary:
+        smallest = {"paper": 79, "small": 20}[stem]
     check_image_input(input_shape, classes, smallest, "GoogLeNet")
     batch = "batch" if normalization == "batch" else None
 

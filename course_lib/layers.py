@@ -43,7 +43,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and mask is None
             and self.scale
             and self.center
-            and not (self.renorm or self.synchronized)
+            and not (getattr(self, "renorm", False) or self.synchronized)  # Keras 3.13 has none
         )
         if not fused:
             return super().call(inputs, training=training, mask=mask)
@@ -187,9 +187,11 @@ class ConvUnit(keras.layers.Layer):
             "activation": activation,
             "kernel_initializer": kernel_initializer,
         }
+        own = {"dtype": self.dtype_policy}
         if isinstance(padding, int):
             explicit = strides > 1 or 2 * padding != kernel_size - 1
-            self.pad = keras.layers.ZeroPadding2D(padding) if explicit and padding else None
+            pad = keras.layers.ZeroPadding2D(padding, **own)
+            self.pad = pad if explicit and padding else None
             padding = "same" if padding and not explicit else "valid"
         else:
             self.pad = None
@@ -203,9 +205,10 @@ class ConvUnit(keras.layers.Layer):
             use_bias=normalization is None,
             kernel_initializer=kernel_initializer,
             name="conv",
+            **own,
         )
-        self.norm = BatchNormalization(name="norm") if normalization else None
-        self.activation = keras.layers.Activation(activation, name="activation")
+        self.norm = BatchNormalization(name="norm", **own) if normalization else None
+        self.activation = keras.layers.Activation(activation, name="activation", **own)
         self.steps = [s for s in (self.pad, self.conv, self.norm, self.activation) if s is not None]
 
     def build(self, input_shape):

@@ -41,7 +41,8 @@ class Convolution(ConvUnit):
     def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
         kwargs.setdefault("kernel_initializer", WEIGHTS.clone())
         super().__init__(filters, kernel_size, strides, **kwargs)
-        self.norm.epsilon = EPSILON
+        if self.norm is not None:
+            self.norm.epsilon = EPSILON
 
 
 @serializable
@@ -58,6 +59,7 @@ class DepthwiseSeparable(keras.layers.Layer):
     def __init__(self, filters, strides=1, activation="relu", **kwargs):
         super().__init__(**kwargs)
         self.config = {"filters": filters, "strides": strides, "activation": activation}
+        own = {"dtype": self.dtype_policy}
         self.depthwise = keras.layers.DepthwiseConv2D(
             3,
             strides,
@@ -65,14 +67,19 @@ class DepthwiseSeparable(keras.layers.Layer):
             use_bias=False,
             depthwise_initializer=WEIGHTS.clone(),
             name="depthwise",
+            **own,
         )
-        self.depthwise_norm = BatchNormalization(epsilon=EPSILON, name="depthwise_norm")
-        self.depthwise_activation = keras.layers.Activation(activation, name="depthwise_activation")
+        self.depthwise_norm = BatchNormalization(epsilon=EPSILON, name="depthwise_norm", **own)
+        self.depthwise_activation = keras.layers.Activation(
+            activation, name="depthwise_activation", **own
+        )
         self.pointwise = keras.layers.Conv2D(
-            filters, 1, use_bias=False, kernel_initializer=WEIGHTS.clone(), name="pointwise"
+            filters, 1, use_bias=False, kernel_initializer=WEIGHTS.clone(), name="pointwise", **own
         )
-        self.pointwise_norm = BatchNormalization(epsilon=EPSILON, name="pointwise_norm")
-        self.pointwise_activation = keras.layers.Activation(activation, name="pointwise_activation")
+        self.pointwise_norm = BatchNormalization(epsilon=EPSILON, name="pointwise_norm", **own)
+        self.pointwise_activation = keras.layers.Activation(
+            activation, name="pointwise_activation", **own
+        )
 
     def build(self, input_shape):
         self.depthwise.build(input_shape)

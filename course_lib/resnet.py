@@ -78,7 +78,7 @@ class ResidualBlock(keras.layers.Layer):
         }
         self.strides, self.option = strides, shortcut
         unit = BiasedConvUnit if conv_bias else ConvUnit
-        keywords = {"normalization": normalization}
+        keywords = {"normalization": normalization, "dtype": self.dtype_policy}
         last = {**keywords, "activation": None}
         if bottleneck:
             self.out = 4 * filters

@@ -39,7 +39,7 @@ class ChannelShuffle(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        _, height, width, channels = inputs.shape
+        (height, width), channels = ops.shape(inputs)[1:3], inputs.shape[-1]
         x = ops.reshape(inputs, (-1, height, width, self.groups, channels // self.groups))
         return ops.reshape(ops.transpose(x, (0, 1, 2, 4, 3)), (-1, height, width, channels))
 
@@ -106,9 +106,11 @@ class ShuffleUnit(keras.layers.Layer):
             "shuffle": shuffle,
         }
         self.filters, self.groups, self.strides = filters, groups, strides
-        self.gconv1 = ConvUnit(bottleneck, 1, groups=first_groups, name="gconv1")
-        self.shuffle = ChannelShuffle(groups, name="shuffle") if shuffle and groups > 1 else None
-        self.pad = keras.layers.ZeroPadding2D(1, name="pad") if strides == 2 else None
+        own = {"dtype": self.dtype_policy}
+        self.gconv1 = ConvUnit(bottleneck, 1, groups=first_groups, name="gconv1", **own)
+        shuffled = shuffle and groups > 1
+        self.shuffle = ChannelShuffle(groups, name="shuffle", **own) if shuffled else None
+        self.pad = keras.layers.ZeroPadding2D(1, name="pad", **own) if strides == 2 else None
         self.depthwise = keras.layers.DepthwiseConv2D(
             3,
             strides,
@@ -116,10 +118,12 @@ class ShuffleUnit(keras.layers.Layer):
             use_bias=False,
             depthwise_initializer=keras.initializers.RandomNormal(stddev=(2 / 9) ** 0.5),
             name="depthwise",
+            **own,
         )
-        self.depthwise_norm = BatchNormalization(name="depthwise_norm")
-        self.pool = keras.layers.AveragePooling2D(3, 2, name="avgpool") if strides == 2 else None
-        self.activation = keras.layers.Activation("relu", name="activation")
+        self.depthwise_norm = BatchNormalization(name="depthwise_norm", **own)
+        pool = keras.layers.AveragePooling2D(3, 2, name="avgpool", **own)
+        self.pool = pool if strides == 2 else None
+        self.activation = keras.layers.Activation("relu", name="activation", **own)
 
     def build(self, input_shape):
         own = self.filters - (input_shape[-1] if self.strides == 2 else 0)
@@ -134,7 +138,9 @@ class ShuffleUnit(keras.layers.Layer):
                 f"stride {self.strides}: a number that leaves a positive multiple of "
                 f"{self.groups} groups."
             )
-        self.gconv2 = ConvUnit(own, 1, groups=self.groups, activation=None, name="gconv2")
+        self.gconv2 = ConvUnit(
+            own, 1, groups=self.groups, activation=None, name="gconv2", dtype=self.dtype_policy
+        )
         self.gconv1.build(input_shape)
         shape = self.gconv1.compute_output_shape(input_shape)
         if self.shuffle is not None:
@@ -162,8 +168,8 @@ class ShuffleUnit(keras.layers.Layer):
         return self.activation(x)
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, _ = input_shape
-        return (batch, -(-height // self.strides), -(-width // self.strides), self.filters)
+        batch, *sides, _ = input_shape
+        return (batch, *(side and -(-side // self.strides) for side in sides), self.filters)
 
     def get_config(self):
         return {**super().get_config(), **self.config}
@@ -251,9 +257,9 @@ def ShuffleNet(
     return keras.Model(image, logits, name=name)
 
 
-# For 28-pixel images: stages 2 to 4 work at 14, 7 and 4 pixels.
-# For 28-pixel images: conv1 keeps the resolution, and seven units take the place of sixteen, whose
-# many small operations are slow on a processor.
+# For 28-pixel images: stages 2 to 4 work at 14, 7 and 4 pixels; conv1 keeps the
+# resolution, and seven units take the place of sixteen, whose many small operations are slow on a
+# processor.
 SMALL = {
     "input_shape": (28, 28, 1),
     "classes": 10,

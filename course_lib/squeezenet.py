@@ -23,11 +23,11 @@ class Fire(keras.layers.Layer):
     Source: sec. 3.2, fig. 1.
     """
 
-    def __init__(self, squeeze, expand1x1, expand3x3, initialization="glorot_uniform", **kwargs):
+    def __init__(self, squeeze, expand1x1, expand3x3, initialization="lecun_uniform", **kwargs):
         super().__init__(**kwargs)
         self.config = {"squeeze": squeeze, "expand1x1": expand1x1, "expand3x3": expand3x3}
         self.config["initialization"] = initialization
-        start = {"initializer": initialization}
+        start = {"initializer": initialization, "dtype": self.dtype_policy}
         self.squeeze = convolution(squeeze, 1, **start, name="squeeze")
         self.expand1x1 = convolution(expand1x1, 1, **start, name="expand1x1")
         self.expand3x3 = convolution(expand3x3, 3, **start, name="expand3x3")
@@ -50,7 +50,7 @@ class Fire(keras.layers.Layer):
 
 
 def convolution(
-    filters, kernel_size, strides=1, padding=None, initializer="glorot_uniform", **name
+    filters, kernel_size, strides=1, padding=None, initializer="lecun_uniform", **others
 ):
     """The unit of this paper: a convolution with a bias and a ReLU, started as in Caffe's files."""
     padding = kernel_size // 2 if padding is None else padding
@@ -60,8 +60,8 @@ def convolution(
         strides,
         padding,
         normalization=None,
-        kernel_initializer=initializer,
-        **name,
+        kernel_initializer=keras.initializers.get(initializer).clone(),
+        **others,
     )
 
 
@@ -94,7 +94,7 @@ def SqueezeNet(
     squeeze_ratio=0.125,
     stem=None,
     conv10_padding=0,
-    initialization="glorot_uniform",
+    initialization="lecun_uniform",
     dropout=0.5,
     name="squeezenet",
 ):
@@ -117,8 +117,9 @@ def SqueezeNet(
         squeeze_ratio: squeeze filters for each expand filter, SR (sec. 5.2).
         stem: conv1's (filters, kernel, stride); None is the version's.
         conv10_padding: pixels around conv10: 0 (table 1), or 1 as in the released 1.0 files.
-        initialization: a Keras initialiser for the kernels up to fire9. Glorot's is that of the
-            authors' files; conv10 starts from N(0, 0.01^2).
+        initialization: a Keras initialiser for conv1 and the Fire modules. The default is the
+            "xavier" of the authors' Caffe files, uniform with variance 1 / inputs, which Keras
+            calls LeCun's; conv10 starts from N(0, 0.01^2), a bypass convolution from Glorot's.
         dropout: share of fire9's outputs dropped in training.
 
     Raises:

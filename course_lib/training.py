@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import keras
@@ -84,9 +85,11 @@ def check_batch(model, images, labels):
         raise ValueError(
             f"images have type {images.dtype}; allowed: floating point, as course_lib.data gives."
         )
-    if np.isnan(images).any():
-        bad = int(np.isnan(images).reshape(len(images), -1).any(axis=1).sum())
-        raise ValueError(f"{bad} of {len(images)} images hold NaN; allowed: finite pixels.")
+    if not np.isfinite(images).all():
+        bad = int((~np.isfinite(images)).reshape(len(images), -1).any(axis=1).sum())
+        raise ValueError(
+            f"{bad} of {len(images)} images hold NaN or infinity; allowed: finite pixels."
+        )
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"labels have shape {labels.shape} and type {labels.dtype}; allowed: "
@@ -262,7 +265,7 @@ def fit(
         warm = max(1, steps * epochs // 5)
         rate = keras.optimizers.schedules.CosineDecay(
             learning_rate / 100,
-            steps * epochs - warm,
+            max(1, steps * epochs - warm),
             warmup_target=learning_rate,
             warmup_steps=warm,
         )
@@ -406,6 +409,7 @@ def run(
     from course_lib.data import load
 
     changes, data = changes or {}, data or {}
+    zoo.names()  # imports all modules now: some draw random numbers when they are imported
     keras.utils.set_random_seed(seed)
     with precision(policy):
         model = zoo.build(name, **changes)
@@ -530,7 +534,9 @@ def main(argv=None):
         if file and file.exists():
             print(f"{file} exists; delete it to train again")
             continue
-        resume = Path("runs") / f"{given.name}_{given.label}_seed{seed}.npz" if file else None
+        asked = zlib.crc32(repr((changes, data, given.policy, recipe)).encode())
+        name = f"{given.name}_{given.label}_seed{seed}_{asked:08x}.npz"
+        resume = Path("runs") / name if file else None
         try:
             record, _ = run(
                 given.name,

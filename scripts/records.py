@@ -56,7 +56,8 @@ LONG = {
     "squeezenet": 12,
     "shufflenet": 12,
 }
-# Pictures in 100 seconds of one core, by the training speeds in records/latency/cpu.json.
+# Pictures in 100 seconds of one core, by training speeds that benchmarks/latency.py measured; the
+# file records/latency/cpu.json is a later measurement.
 EQUAL_SECONDS = {
     "alexnet": "--epochs 3 --train-limit 39400",
     "vgg": "--epochs 4 --train-limit 42500",
@@ -154,8 +155,10 @@ EXPERIMENTS = {
         "sr100": f"squeezenet_small {GENTLE} --set squeeze_ratio=1.0",
         "sr50_most3x3": f"squeezenet_small {GENTLE} --set squeeze_ratio=0.5 --set pct3x3=0.99",
         "alexnet": f"alexnet_small {GENTLE}",
-        # Two starts, at a rate that is too high for some networks of this chapter.
+        # Three starts, at a rate that is too high for some networks of this chapter.
         "he": "squeezenet_small --epochs 2 --train-limit 12000 --learning-rate 0.003",
+        "caffe": "squeezenet_small --epochs 2 --train-limit 12000 --learning-rate 0.003 "
+        "--set initialization='lecun_uniform'",
         "glorot": "squeezenet_small --epochs 2 --train-limit 12000 --learning-rate 0.003 "
         "--set initialization='glorot_uniform'",
     },

@@ -191,6 +191,16 @@ def test_pruning_keeps_the_largest_weights(keep):
         np.testing.assert_array_equal(old, new)
 
 
+def test_pruned_weights_stay_zero_in_a_model_that_has_been_trained():
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(20)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((4, 8), "float32"), np.ones((4, 20), "float32")
+    model.train_on_batch(x, y)
+    prune(model, 0.3)
+    model.train_on_batch(x, y)
+    assert np.count_nonzero(model.weights[0]) == 48
+
+
 def test_pruned_weights_stay_zero_in_training_and_the_others_move():
     layers = [keras.layers.Conv2D(8, 3, strides=2), keras.layers.Flatten(), keras.layers.Dense(10)]
     model = keras.Sequential([keras.Input((9, 9, 1)), *layers])

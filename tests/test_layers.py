@@ -81,6 +81,14 @@ def test_batch_normalization_moves_its_averages_for_any_number_of_pixels(shape, 
         assert relative_error(mine, theirs) < 1e-5, mine.name
 
 
+def test_batch_normalization_trains_on_keras_3_13_which_knows_no_renorm():
+    layer = layers.BatchNormalization()
+    layer.build((4, 5, 5, 3))
+    vars(layer).pop("renorm", None)
+    x = images(4, 5, 5, 3) + 2
+    assert abs(numpy_of(layer(x, training=True)).mean()) < 1e-5
+
+
 def test_frozen_batch_normalization_uses_and_keeps_its_moving_statistics():
     layer = layers.BatchNormalization()
     x = images(4, 5, 5, 3) + 2

@@ -77,6 +77,17 @@ def test_saving_and_loading_gives_identical_outputs(networks, name, tmp_path):
     assert np.array_equal(logits(model, IMAGES), logits(again, IMAGES))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loaded_model_computes_in_the_precision_it_was_saved_with(name, tmp_path):
+    with training.precision("mixed_bfloat16"):
+        model = zoo.build(name)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    layers = [layer for layer in again._flatten_layers() if layer is not again]
+    assert len(layers) > len(again.layers) or name in ("alexnet_small", "vgg_small")
+    assert {layer.dtype_policy.name for layer in layers} == {"mixed_bfloat16"}
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_mixed_precision_runs_and_stays_near(networks, name, policy):

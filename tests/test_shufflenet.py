@@ -67,6 +67,15 @@ def test_shuffle_moves_each_channel_where_the_paper_says(groups, channels):
     np.testing.assert_array_equal(back, x)
 
 
+def test_a_unit_takes_images_of_any_size():
+    image = keras.Input((None, None, 24))
+    model = keras.Model(image, ShuffleUnit(48, 3, strides=2)(ShuffleUnit(24, 3)(image)))
+    assert model.output_shape == (None, None, None, 48)
+    for sides in ((6, 8), (7, 5)):
+        x = np.random.default_rng(0).normal(size=(2, *sides, 24)).astype("float32")
+        assert model.predict(x, verbose=0).shape == (2, -(-sides[0] // 2), -(-sides[1] // 2), 48)
+
+
 def test_shuffle_refuses_groups_that_do_not_divide():
     with pytest.raises(ValueError, match="groups is 3; allowed: a divisor of the 8 channels"):
         ChannelShuffle(3)(images((2, 2, 8)))

@@ -56,15 +56,24 @@ def test_fire_equals_its_definition():
     assert relative_error(layer(x), expected) < 1e-5
     assert layer.compute_output_shape(x.shape) == expected.shape == (2, 6, 7, 9)
     again = Fire.from_config(layer.get_config())
-    start = {"initialization": "glorot_uniform"}
+    start = {"initialization": "lecun_uniform"}
     assert again.config == {"squeeze": 3, "expand1x1": 4, "expand3x3": 5, **start}
 
 
-def test_initialization_reaches_every_kernel_up_to_fire9():
+def test_initialization_reaches_every_kernel_but_conv10s():
     model = SqueezeNet((64, 64, 3), 10, initialization="zeros")
     kernels = [v for v in model.trainable_variables if v.name == "kernel"]
     assert len(kernels) == 26
-    assert [bool(np.any(kernel)) for kernel in kernels] == [False] * 25 + [True]  # conv10
+    assert [v.path for v in kernels if np.any(v)] == ["conv10/conv/kernel"]
+
+
+def test_kernels_start_as_caffes_xavier_filler_does():
+    keras.utils.set_random_seed(0)
+    model = SqueezeNet((64, 64, 3), 10)
+    for name in ("squeeze", "expand1x1", "expand3x3"):
+        kernel = np.asarray(getattr(model.get_layer("fire9"), name).conv.kernel)
+        limit = np.sqrt(3 / np.prod(kernel.shape[:3]))  # uniform, variance 1 / inputs
+        assert 0.99 * limit < np.abs(kernel).max() <= limit
 
 
 @pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 13, 54, 55])

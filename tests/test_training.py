@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import keras
@@ -147,10 +149,16 @@ def with_nan(images, labels):
     return images, labels
 
 
+def with_infinity(images, labels):
+    images[3, 0, 0, 0] = images[4, 0, 0, 0] = -np.inf
+    return images, labels
+
+
 @pytest.mark.parametrize(
     "change,message",
     [
         (with_nan, "1 of 256 images hold NaN"),
+        (with_infinity, "2 of 256 images hold NaN or infinity"),
         (lambda x, y: (x, y + 1), r"labels run from 1 to 2; this model has classes 0 to 1"),
         (
             lambda x, y: (x[:, :6], y),
@@ -216,6 +224,42 @@ def test_a_record_says_how_it_was_made(tmp_path):
     assert read["device"]["cores"] >= 1
     assert read["test"]["images"] == 10_000
     assert read["train_seconds"] > 0
+
+
+def test_a_single_step_is_a_training():
+    assert (
+        training.fit(network(), splits(stripes(128)), epochs=1, progress=False)["best_epoch"] == 1
+    )
+
+
+def test_a_seed_fixes_the_weights_of_the_first_network_of_a_process():
+    program = (
+        "from course_lib import training\n"
+        "import numpy as np\n"
+        "for _ in range(2):\n"
+        "    words = {'epochs': 1, 'learning_rate': 0.0, 'optimizer': 'sgd', 'progress': False}\n"
+        "    _, model = training.run('vgg_small', seed=0, changes={'width': 1 / 64},\n"
+        "                            data={'train_limit': 128}, **words)\n"
+        "    print('weights', np.asarray(model.weights[0]).ravel()[:3].tolist())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if line.startswith("weights")]
+    assert len(found) == 2, done.stderr[-2000:]
+    assert found[0] == found[1]
+
+
+def test_an_interrupted_run_is_not_resumed_with_other_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = "convolution_small --train-limit 384 --record records --seeds 0 --epochs".split()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "Progress", lambda epochs: StopAfter(1))
+        with pytest.raises(SystemExit):
+            training.main([*words, "2"])
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    training.main([*words, "3"])
+    read = json.loads((tmp_path / "records" / "long_seed0.json").read_text())
+    assert [row["epoch"] for row in read["epochs"]] == [1, 2, 3]
+    assert "epoch 1/3" in capsys.readouterr().out
 
 
 def test_records_are_found_by_label_or_the_labels_are_listed():
