@@ -381,7 +381,7 @@ def _builder(name, source, folders):
             "download."
         )
     if source.url:
-        problem = _unreachable(source.url)
+        problem = unreachable(source.url)
         if problem:
             raise DataError(
                 f"{name} is not on this machine and cannot be fetched from {source.url}: "
@@ -402,7 +402,7 @@ def _builder(name, source, folders):
     return builder
 
 
-def _unreachable(url):
+def unreachable(url):
     """Return why `url` does not answer, or None if it does, within a few seconds.
 
     It runs in a thread since looking up a host's name has no time limit of its own.

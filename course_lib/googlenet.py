@@ -10,6 +10,7 @@ from course_lib.layers import (
     LocalResponseNormalization,
     check_choice,
     check_image_input,
+    max_pool,
     serializable,
 )
 
@@ -151,19 +152,6 @@ class AuxiliaryClassifier(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self.config}
-
-
-def max_pool(x, name):
-    """3x3 max-pooling at stride 2 in ceil mode: n pixels -> n / 2, rounded down.
-
-    The sizes of table 1 (112, 56, 28, 14, 7) need it, and Keras has no such mode. On an even
-    side its "same" is equal, on an odd one its "valid".
-    """
-    rows, columns = ("valid" if side % 2 else "same" for side in x.shape[1:3])
-    if rows == columns:
-        return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
-    x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
-    return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
 
 
 MODULES = {  # table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj

@@ -230,6 +230,19 @@ class ConvUnit(keras.layers.Layer):
         return {**super().get_config(), **self.config}
 
 
+def max_pool(x, name):
+    """3x3 max-pooling at stride 2 in ceil mode: n pixels -> n / 2, rounded down.
+
+    Caffe pools so, and the sizes of GoogLeNet's table 1 and SqueezeNet's need it. Keras has no such
+    mode: on an even side its "same" is equal, on an odd one its "valid".
+    """
+    rows, columns = ("valid" if side % 2 else "same" for side in x.shape[1:3])
+    if rows == columns:
+        return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
+    x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
+    return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
+
+
 def check_choice(argument, given, allowed):
     """Raise `ValueError` that names the argument, what was given and what is allowed."""
     if given not in allowed:

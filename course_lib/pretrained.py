@@ -2,13 +2,12 @@
 
 import os
 import re
-import threading
-import urllib.request
 from pathlib import Path
 
 import keras
 
 from course_lib import zoo
+from course_lib.data import unreachable
 from course_lib.layers import check_choice
 
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -95,13 +94,18 @@ def pretrained(name):
 
     Raises:
         ValueError: the name is not in `PRETRAINED`.
-        ConnectionError: the file is not in the cache and the host does not answer in 8 seconds.
+        ConnectionError: the file is not in the cache and the host does not answer in 6 seconds.
     """
     check_choice("name", name, tuple(PRETRAINED))
     builder, file, _ = PRETRAINED[name]
     cache = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models" / Path(file).name
     if not cache.exists():
-        check_answers(HOST + file, cache)
+        problem = unreachable(HOST + file)
+        if problem:
+            raise ConnectionError(
+                f"{HOST + file} cannot be read ({problem}). Connect to the network, or download "
+                f"that file elsewhere and put it at {cache}."
+            )
     return load_keras_applications(
         zoo.build(name), getattr(keras.applications, builder)(weights="imagenet")
     )
@@ -118,27 +122,3 @@ def preprocess(name, images):
     check_choice("name", name, tuple(PRETRAINED))
     mode = PRETRAINED[name][2]
     return keras.applications.imagenet_utils.preprocess_input(images, "channels_last", mode)
-
-
-def check_answers(url, cache, seconds=8):
-    """Raise `ConnectionError` with advice unless the URL answers within that many seconds.
-
-    Looking up a host has no time limit of its own, so the question is asked in a thread.
-    """
-    reason = [f"no answer in {seconds} seconds"]
-
-    def ask():
-        try:
-            urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds)
-            reason[0] = None
-        except OSError as error:
-            reason[0] = error
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if reason[0] is not None:
-        raise ConnectionError(
-            f"{url} cannot be read ({reason[0]}). Connect to the network, or download that file "
-            f"elsewhere and put it at {cache}."
-        )

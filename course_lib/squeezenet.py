@@ -4,7 +4,7 @@
 
 import keras
 
-from course_lib.layers import ConvUnit, check_choice, check_image_input, serializable
+from course_lib.layers import ConvUnit, check_choice, check_image_input, max_pool, serializable
 
 
 @serializable
@@ -63,18 +63,6 @@ def convolution(
         kernel_initializer=keras.initializers.get(initializer).clone(),
         **others,
     )
-
-
-def max_pool(x, name):
-    """3x3 max-pooling at stride 2 in Caffe's ceil mode: n pixels -> n / 2, rounded down.
-
-    Keras has no such mode. On an even side its "same" is equal, on an odd one its "valid".
-    """
-    rows, columns = ("valid" if side % 2 else "same" for side in x.shape[1:3])
-    if rows == columns:
-        return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
-    x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
-    return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
 
 
 # conv1's (filters, kernel, stride), and the Fire modules that a max-pooling follows.

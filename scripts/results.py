@@ -58,7 +58,8 @@ def accuracy(found):
     each = [100 * run["test"]["accuracy"] for run in found]
     if len(each) == 1:
         return f"{each[0]:.1f} % (one seed)"
-    return f"{statistics.mean(each):.1f} ± {statistics.stdev(each):.1f} %"
+    few = "" if len(each) > 2 else f" ({len(each)} seeds)"
+    return f"{statistics.mean(each):.1f} ± {statistics.stdev(each):.1f} %{few}"
 
 
 def verdicts(chapter):

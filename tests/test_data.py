@@ -494,7 +494,7 @@ def test_a_refusal_counts_as_an_answer(monkeypatch):
         raise data.urllib.error.HTTPError(request.full_url, 403, "Forbidden", {}, None)
 
     monkeypatch.setattr(data.urllib.request, "urlopen", refuse)
-    assert data._unreachable("https://example.org/set.tgz") is None
+    assert data.unreachable("https://example.org/set.tgz") is None
 
 
 # ---- sets that TFDS prepares, with small stand-ins that TFDS writes
@@ -550,7 +550,7 @@ def check_cifar(splits, pictures):
 def test_a_prepared_set_is_read_without_a_network(cifar, monkeypatch):
     folder, pictures = cifar
     store(folder, "cifar10", (32, 32, 3), pictures)
-    monkeypatch.setattr(data, "_unreachable", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr(data, "unreachable", lambda url: pytest.fail("asked the network"))
     check_cifar(data.load("cifar10", data_dir=folder, numpy=True, standardize=False), pictures)
     splits = data.load("cifar10", data_dir=folder, image_size=40, augment=True, batch_size=8)
     images, labels = next(splits.train.as_numpy_iterator())
@@ -572,7 +572,7 @@ def test_a_set_is_fetched_when_the_network_answers(cifar, monkeypatch):
         def __getattr__(self, name):
             return getattr(self.stored, name)
 
-    monkeypatch.setattr(data, "_unreachable", lambda url: None)
+    monkeypatch.setattr(data, "unreachable", lambda url: None)
     monkeypatch.setattr(tfds, "builder", Builder)
     check_cifar(data.load("cifar10", data_dir=folder, numpy=True, standardize=False), pictures)
 
@@ -581,7 +581,7 @@ def test_a_failing_download_is_explained(tmp_path, monkeypatch):
     def builder(name, data_dir):
         raise ConnectionResetError("connection reset by peer")
 
-    monkeypatch.setattr(data, "_unreachable", lambda url: None)
+    monkeypatch.setattr(data, "unreachable", lambda url: None)
     monkeypatch.setattr(tfds, "builder", builder)
     with pytest.raises(data.DataError, match="fetching cifar10 into .* failed: connection reset"):
         data.load("cifar10", data_dir=tmp_path)
