@@ -73,6 +73,8 @@ def AlexNet(
     weights = keras.initializers.RandomNormal(stddev=0.01)
     if initialization != "paper":
         weights = keras.initializers.get(initialization)
+    if weights is None:
+        raise ValueError("initialization is None; allowed: 'paper' or a Keras initializer.")
 
     def start(bias):
         bias = bias if initialization == "paper" else 0

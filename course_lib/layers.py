@@ -38,6 +38,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             tf is not None
             and training
             and self.trainable
+            and self.variable_dtype == "float32"
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
             and mask is None
@@ -261,6 +262,11 @@ def check_image_input(input_shape, classes, smallest, network):
     Raises:
         ValueError: what was given, and what is allowed.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "keras.config.image_data_format() is 'channels_first'; allowed: 'channels_last', as "
+            "every layer of this course has it."
+        )
     shape = tuple(input_shape)
     if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
         raise ValueError(

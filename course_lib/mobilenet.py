@@ -35,7 +35,8 @@ BLOCKS = (
 class Convolution(ConvUnit):
     """3x3 convolution, normalisation, activation: fig. 3 left, MobileNet's epsilon.
 
-    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters).
+    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters), sides
+    rounded up. The arguments are those of `ConvUnit`.
     """
 
     def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
@@ -52,7 +53,14 @@ class DepthwiseSeparable(keras.layers.Layer):
     Both are followed by batch normalisation and the activation. "same" padding; on even sides a
     stride of 2 pads one pixel on the bottom and right, as the authors' code does.
 
-    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters).
+    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters), sides
+    rounded up.
+
+    Args:
+        filters: output channels.
+        strides: of the depthwise convolution: 1 or 2.
+        activation: a Keras activation, after each normalisation.
+
     Source: sec. 3.1, fig. 2 and fig. 3 right.
     """
 

@@ -81,6 +81,16 @@ def test_batch_normalization_moves_its_averages_for_any_number_of_pixels(shape, 
         assert relative_error(mine, theirs) < 1e-5, mine.name
 
 
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
+def test_batch_normalization_is_keras_own_in_other_types(dtype):
+    ours = layers.BatchNormalization(dtype=dtype)
+    reference = keras.layers.BatchNormalization(dtype=dtype, momentum=0.9, epsilon=1e-5)
+    x = images(4, 5, 5, 3) + 2
+    y, expected = ours(x, training=True), reference(x, training=True)
+    assert keras.backend.standardize_dtype(y.dtype) == dtype
+    assert np.array_equal(*(numpy_of(ops.cast(each, "float64")) for each in (y, expected)))
+
+
 def test_batch_normalization_trains_on_keras_3_13_which_knows_no_renorm():
     layer = layers.BatchNormalization()
     layer.build((4, 5, 5, 3))

@@ -118,6 +118,16 @@ def test_a_tiny_image_works_or_is_refused_with_the_smallest_side(name, side):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_channels_first_is_refused(name):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="'channels_first'; allowed: 'channels_last'"):
+            zoo.build(name)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_wrong_shapes_and_classes_are_refused(name):
     with pytest.raises(ValueError, match="input_shape"):
         zoo.build(name, input_shape=(28, 28))
