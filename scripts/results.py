@@ -27,7 +27,6 @@ SPEEDS = {
     "64 px, float32": "cpu_64_float32",
     "224 px, float32": "cpu_224_float32",
     "64 px, bfloat16": "cpu_64_bfloat16",
-    "224 px, bfloat16": "cpu_224_bfloat16",
 }
 AGAINST = {
     "applications": "`keras.applications`",
