@@ -54,13 +54,15 @@ def convolution(
 ):
     """The unit of this paper: a convolution with a bias and a ReLU, started as in Caffe's files."""
     padding = kernel_size // 2 if padding is None else padding
+    if isinstance(initializer, keras.initializers.Initializer):
+        initializer = initializer.clone()  # an initialiser draws the same numbers at every use
     return ConvUnit(
         filters,
         kernel_size,
         strides,
         padding,
         normalization=None,
-        kernel_initializer=keras.initializers.get(initializer).clone(),
+        kernel_initializer=initializer,
         **others,
     )
 

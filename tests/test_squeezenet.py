@@ -68,6 +68,12 @@ def test_initialization_reaches_every_kernel_but_conv10s():
     assert [v.path for v in kernels if np.any(v)] == ["conv10/conv/kernel"]
 
 
+def test_an_initializer_object_starts_every_kernel_with_other_numbers():
+    model = SqueezeNet((64, 64, 3), 10, initialization=keras.initializers.HeNormal())
+    two, three = (model.get_layer(name).expand1x1.conv.kernel for name in ("fire2", "fire3"))
+    assert two.shape == three.shape and not np.any(np.asarray(two) == np.asarray(three))
+
+
 def test_kernels_start_as_caffes_xavier_filler_does():
     keras.utils.set_random_seed(0)
     model = SqueezeNet((64, 64, 3), 10)
