@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import importlib
 import importlib.resources
 import inspect
 import json
@@ -40,7 +41,8 @@ class Run:
     `network` is a name of `course_lib.zoo` and `changes` its builder's arguments; `data` are
     arguments of `course_lib.data.load`, `recipe` those of `course_lib.training.fit`. `start` is
     {"run": label, "layers": [...]}: these layers begin as that run's trained ones. `after` names
-    functions of `course_lib.probes.AFTER`, called on the trained network.
+    functions such as "probes.gradients": each is called with the trained network, the splits as
+    arrays, and a function that builds the untrained network; the record keeps what it returns.
 
     In the file, `like = "label"` takes everything from another entry; tables are merged key by key.
     The word "none" in `changes` stands for None, which TOML does not have.
@@ -265,8 +267,9 @@ def train(run, seed, resume=None, progress=True):
         a GPU: what its host did). Both include the validation after each epoch.
     """
     import keras
+    import numpy as np
 
-    from course_lib import data, probes, training, zoo
+    from course_lib import data, training, zoo
 
     def untrained():
         keras.utils.set_random_seed(seed)
@@ -297,13 +300,22 @@ def train(run, seed, resume=None, progress=True):
         **history,
         "train_seconds": total("seconds"),
         "processor_seconds": total("processor_seconds"),
-        "training": training.evaluate(model, still.train),
-        "test": training.evaluate(model, still.test),
     }
-    if run.after and not history["interrupted"]:
-        found = {name: probes.AFTER[name](model, still, untrained) for name in run.after}
-        record["after"] = found
+    if not np.isfinite(history["epochs"][-1]["loss"] if history["epochs"] else 0.0):
+        record["diverged"] = True
+    elif not history["interrupted"]:
+        record["training"] = training.evaluate(model, still.train)
+        record["test"] = training.evaluate(model, still.test)
+        record["after"] = {
+            name.rpartition(".")[2]: _function(name)(model, still, untrained) for name in run.after
+        }
     return {**record, **surroundings(), "date": datetime.date.today().isoformat()}, model
+
+
+def _function(name):
+    """Return the function "probes.gradients" of course_lib."""
+    module, _, function = name.rpartition(".")
+    return getattr(importlib.import_module(f"course_lib.{module}"), function)
 
 
 def train_and_save(run, seed):
@@ -315,8 +327,10 @@ def train_and_save(run, seed):
         return False
     save_record(record, run.file(seed))
     resume.unlink(missing_ok=True)
-    error = 100 * record["test"]["error"]
-    print(f"{run.name} seed {seed}: test error {error:.2f} %", flush=True)
+    result = "diverged"
+    if "test" in record:
+        result = f"test error {100 * record['test']['error']:.2f} %"
+    print(f"{run.name} seed {seed}: {result}", flush=True)
     return True
 
 
