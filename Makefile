@@ -73,7 +73,7 @@ assignments: .venv/.test ## derive the learner's assignments from their sources
 	$(PY) scripts/assignments.py
 
 grade: .venv/.installed ## grade a folder of submissions: make grade DIR=submissions N=01
-	$(PY) -m course_lib.grade "$(DIR)" "$(N)"
+	$(PY) -m course_lib.checks.grade "$(DIR)" "$(N)"
 
 lint: .venv/.test ## check style and formatting
 	$(PY) -m ruff check

@@ -235,7 +235,7 @@ def test_make_runs_what_it_promises(checkout):
     assert make(checkout, "chapter", "N=04") == ["scripts/notebooks.py chapter 04"]
     assert make(checkout, "notebooks") == ["scripts/notebooks.py execute"]
     assert make(checkout, "assignments") == ["scripts/assignments.py"]
-    assert make(checkout, "grade", "DIR=반 1", "N=01") == ["-m course_lib.grade '반 1' 01"]
+    assert make(checkout, "grade", "DIR=반 1", "N=01") == ["-m course_lib.checks.grade '반 1' 01"]
     assert make(checkout, "lint") == ["-m ruff check", "-m ruff format --check"]
 
 
