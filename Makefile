@@ -55,9 +55,10 @@ endif
 
 install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the course (GPU=1: with CUDA)
 
+# .jupyterlab keeps it from asking about its news and from looking for a newer version of itself.
 lab: install ## open JupyterLab on the first notebook
-	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) \
-	  notebooks/00_start_here.ipynb
+	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	  --LabApp.app_settings_dir=.jupyterlab $(LAB_FLAGS) notebooks/00_start_here.ipynb
 
 test: .venv/.test ## unit tests, then every notebook against its stored outputs
 	$(PY) -m pytest -n 2 --dist loadfile tests

@@ -207,7 +207,7 @@ def make(folder, *arguments):
 
 INSTALL = "-m pip install --no-compile -c constraints.txt -r requirements.txt -e ."
 INSTALL_TEST = "-m pip install --no-compile -c constraints.txt -r requirements-test.txt"
-LAB = "-m jupyterlab notebooks/00_start_here.ipynb"
+LAB = "-m jupyterlab --LabApp.app_settings_dir=.jupyterlab notebooks/00_start_here.ipynb"
 
 
 def test_make_installs_only_when_something_changed(checkout):
