@@ -20,7 +20,7 @@ NOTEBOOK_TESTS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test chapter notebooks assignments grade lint
+.PHONY: help install lab colab test chapter notebooks assignments grade lint
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile \
@@ -59,6 +59,13 @@ install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the 
 lab: install ## open JupyterLab on the first notebook
 	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
 	  --LabApp.app_settings_dir=.jupyterlab $(LAB_FLAGS) notebooks/00_start_here.ipynb
+
+# What an earlier build left in build/ would go into the wheel.
+colab: .venv/.installed ## write the one file that the notebooks need in Colab
+	rm -rf build course_lib-*.whl
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation $(PIP_FLAGS) --wheel-dir . .
+	@rm -rf build
+	@echo "Drag this file into Colab's file pane:" course_lib-*.whl
 
 test: .venv/.test ## unit tests, then every notebook against its stored outputs
 	$(PY) -m pytest -n 2 --dist loadfile tests

@@ -227,6 +227,8 @@ def test_make_runs_what_it_promises(checkout):
     assert lab[0] == INSTALL.replace("--no-compile", "--no-compile --quiet")
     assert lab[1].replace(" --allow-root", "") == LAB and len(lab) == 2
     assert ("--allow-root" in lab[1]) == (os.getuid() == 0)
+    wheel = "-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir . ."
+    assert make(checkout, "colab") == [wheel]
     install, units, notebooks = make(checkout, "test")
     assert (install, units) == (INSTALL_TEST, "-m pytest -n 2 --dist loadfile tests")
     assert notebooks.startswith("-m pytest -n 2 --dist loadfile --nbval ") and notebooks.endswith(
