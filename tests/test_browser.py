@@ -156,7 +156,7 @@ def test_chapter_runs_in_the_browser_without_a_red_line(page, lab, name):
     assert outputs
 
 
-def test_jupyterlab_has_no_news_and_only_its_own_menus_panels_and_buttons(page, lab):
+def test_jupyterlab_shows_no_news_no_tools_of_maintainers_and_a_folded_set_up_cell(page, lab):
     url, _ = lab
     page.goto(f"{url}/lab/tree/00_start_here.ipynb?token=t&reset")
     page.get_by_text("| Idle").wait_for()
@@ -166,8 +166,11 @@ def test_jupyterlab_has_no_news_and_only_its_own_menus_panels_and_buttons(page, 
         "Validate": page.locator("[title*='Validate' i]").count(),
         "Create Assignment": page.locator("[title*='Create Assignment' i]").count(),
         "news": page.get_by_text("Jupyter news").count(),
+        "set-up": page.get_by_text("# @title Set-up: run this cell first.").count(),
+        "its other lines": page.get_by_text("import subprocess").count(),
     }
-    assert seen == {"menus": MENUS, "Validate": 0, "Create Assignment": 0, "news": 0}
+    nothing = {"Validate": 0, "Create Assignment": 0, "news": 0, "its other lines": 0}
+    assert seen == {"menus": MENUS, "set-up": 1, **nothing}
 
 
 def test_a_red_line_an_error_and_a_missing_picture_are_seen(page, lab):

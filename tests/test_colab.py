@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def wheel(checkout):
     (path,) = checkout.glob("*.whl")
     assert done.stdout.splitlines()[-1] == f"Drag this file into Colab's file pane: {path.name}"
     assert not (checkout / "build").exists()
+    assert "course_lib/left_over.py" not in zipfile.ZipFile(path).namelist()
     return path
 
 
