@@ -20,7 +20,7 @@ NOTEBOOK_TESTS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test chapter notebooks assignments grade lint
+.PHONY: help install lab colab test chapter notebooks assignments grade lint
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile \
@@ -55,9 +55,17 @@ endif
 
 install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the course (GPU=1: with CUDA)
 
+# .jupyterlab keeps it from asking about its news and from looking for a newer version of itself.
 lab: install ## open JupyterLab on the first notebook
-	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) \
-	  notebooks/00_start_here.ipynb
+	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	  --LabApp.app_settings_dir=.jupyterlab $(LAB_FLAGS) notebooks/00_start_here.ipynb
+
+# What an earlier build left in build/ would go into the wheel.
+colab: .venv/.installed ## write the one file that the notebooks need in Colab
+	rm -rf build course_lib-*.whl
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation $(PIP_FLAGS) --wheel-dir . .
+	@rm -rf build
+	@echo "Drag this file into Colab's file pane:" course_lib-*.whl
 
 test: .venv/.test ## unit tests, then every notebook against its stored outputs
 	$(PY) -m pytest -n 2 --dist loadfile tests
@@ -73,7 +81,7 @@ assignments: .venv/.test ## derive the learner's assignments from their sources
 	$(PY) scripts/assignments.py
 
 grade: .venv/.installed ## grade a folder of submissions: make grade DIR=submissions N=01
-	$(PY) -m course_lib.grade "$(DIR)" "$(N)"
+	$(PY) -m course_lib.checks.grade "$(DIR)" "$(N)"
 
 lint: .venv/.test ## check style and formatting
 	$(PY) -m ruff check

@@ -107,6 +107,58 @@ def test_an_answer_without_its_check_is_refused(tmp_path):
         assignments.package_data(tmp_path / "01_mlp.ipynb")
 
 
+def put(changed, old, new):
+    """Return a change of one cell of a source, named by its id."""
+
+    def change(book):
+        for cell in book.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == changed:
+                assert old in cell.source
+                cell.source = cell.source.replace(old, new)
+
+    return change
+
+
+def second_name(book):
+    names = [cell.metadata.nbgrader for cell in book.cells if "nbgrader" in cell.metadata]
+    names[2].grade_id = names[1].grade_id
+
+
+WRONG_SOURCES = {
+    "region without end": (put("layer", "### END SOLUTION", ""), "'layer': an answer cell, and no"),
+    "end without begin": (
+        put("layer", "### END SOLUTION", "### END SOLUTION\n    ### END SOLUTION"),
+        "'layer': a marked region does not begin and end",
+    ),
+    "solution elsewhere": (
+        put("imports", "import", "### BEGIN SOLUTION\nx\n### END SOLUTION\nimport"),
+        "'imports': an answer cell, and no other",
+    ),
+    "hidden tests elsewhere": (
+        put("imports", "import", "\n### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS\nimport"),
+        "'imports': hidden tests stand in a cell that is no check",
+    ),
+    "hidden tests without end": (
+        put("layer-check", "### END HIDDEN TESTS", ""),
+        "'layer-check': a marked region does not begin and end",
+    ),
+    "one name twice": (second_name, "two cells are called 'layer'"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_SOURCES)
+def test_a_source_marked_wrongly_is_refused(tmp_path, wrong):
+    change, sentence = WRONG_SOURCES[wrong]
+    inner = "notebooks/assignments/source/01_mlp/01_mlp.ipynb"
+    book = nbformat.read(ROOT / inner, as_version=4)
+    change(book)
+    (tmp_path / inner).parent.mkdir(parents=True)
+    nbformat.write(book, tmp_path / inner)
+    with pytest.raises(SystemExit, match=f"01_mlp.ipynb.*{sentence}"):
+        assignments.main([], tmp_path)
+    assert list(tmp_path.rglob("*.json")) == []
+
+
 @each_assignment
 def test_the_learner_copy_holds_blanks_and_no_solutions(name):
     text = "\n".join(cell.source for cell in cells(name, "code"))

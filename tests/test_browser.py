@@ -12,7 +12,7 @@ import urllib.request
 
 import nbformat
 import pytest
-from notebook_tools import NOTEBOOKS, code, write
+from notebook_tools import NOTEBOOKS, ROOT, code, write
 
 CHAPTERS = ["00_start_here", "04_alexnet"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -28,6 +28,7 @@ FLAGS = [
 RED = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type*='jupyter.error']"
 BROKEN_IMAGES = "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
 SECONDS = 240
+MENUS = ["File", "Edit", "View", "Run", "Kernel", "Tabs", "Settings", "Help"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -84,8 +85,8 @@ def lab(tmp_path_factory):
     environment.update(COURSE_PROFILE="cpu", CUDA_VISIBLE_DEVICES="-1")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ip=127.0.0.1", f"--port={port}", "--IdentityProvider.token=t"]
-    command += [f"--ServerApp.root_dir={folder}", "--LabApp.news_url="]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += [f"--ServerApp.root_dir={folder}"]
+    command += [f"--LabApp.app_settings_dir={ROOT / '.jupyterlab'}"]  # as `make lab` does
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
@@ -153,6 +154,23 @@ def test_chapter_runs_in_the_browser_without_a_red_line(page, lab, name):
     outputs, red, broken = run_all(page, lab, name)
     assert (complaints(outputs), red, broken) == ([], [], [])
     assert outputs
+
+
+def test_jupyterlab_shows_no_news_no_tools_of_maintainers_and_a_folded_set_up_cell(page, lab):
+    url, _ = lab
+    page.goto(f"{url}/lab/tree/00_start_here.ipynb?token=t&reset")
+    page.get_by_text("| Idle").wait_for()
+    page.wait_for_timeout(3000)  # the question about news comes after the notebook
+    seen = {
+        "menus": page.locator(".lm-MenuBar-itemLabel").all_inner_texts(),
+        "Validate": page.locator("[title*='Validate' i]").count(),
+        "Create Assignment": page.locator("[title*='Create Assignment' i]").count(),
+        "news": page.get_by_text("Jupyter news").count(),
+        "set-up": page.get_by_text("# @title Set-up: run this cell first.").count(),
+        "its other lines": page.get_by_text("import subprocess").count(),
+    }
+    nothing = {"Validate": 0, "Create Assignment": 0, "news": 0, "its other lines": 0}
+    assert seen == {"menus": MENUS, "set-up": 1, **nothing}
 
 
 def test_a_red_line_an_error_and_a_missing_picture_are_seen(page, lab):

@@ -1,6 +1,6 @@
 """Grade a class with one command:
 
-    python -m course_lib.grade submissions/ 04 [--out graded/] [--timeout 60]
+    python -m course_lib.checks.grade submissions/ 04 [--out graded/] [--timeout 60]
 
 `submissions/` holds one notebook a student (kim.ipynb) or one folder a student (kim/, with
 04_alexnet.ipynb or a single notebook in it). Written are grades.csv and a feedback page a student.
@@ -207,7 +207,7 @@ def run(steps, timeout):
 def run_in_one_kernel(steps, timeout):
     """Run the steps in a new kernel and an empty folder, up to the first that is lost."""
     cells = [nbformat.v4.new_code_cell(step.source) for step in steps]
-    package = str(Path(__file__).resolve().parents[1])
+    package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
         client = Client(
@@ -349,7 +349,7 @@ def grade_class(folder, number, out, timeout):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m course_lib.grade", description="Grade a folder of submissions."
+        prog="python -m course_lib.checks.grade", description="Grade a folder of submissions."
     )
     parser.add_argument("folder", type=Path, help="one notebook or one folder a student")
     parser.add_argument("number", help="the assignment, for example 04")
