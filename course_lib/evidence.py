@@ -19,6 +19,7 @@ arithmetic, instead of runs; see COUNTS.
 import json
 import math
 import re
+import warnings
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -148,7 +149,9 @@ def welch(lower, higher):
     difference = float(np.mean(higher) - np.mean(lower))
     if max(np.ptp(lower), np.ptp(higher)) < 1e-9:
         return difference, difference, difference  # no spread: scipy gives nan
-    interval = stats.ttest_ind(higher, lower, equal_var=False).confidence_interval(0.95)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # one side without spread is no fault
+        interval = stats.ttest_ind(higher, lower, equal_var=False).confidence_interval(0.95)
     return difference, float(interval.low), float(interval.high)
 
 
