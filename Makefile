@@ -9,18 +9,26 @@ N ?=
 DIR ?=
 
 PY := .venv/bin/python
-# Modules are compiled when they are first imported, which saves half a minute here.
+# Modules are compiled when they are first imported, which saves half a minute here. That must be
+# kept: without bytecode every process compiles TensorFlow and Keras anew, 10 seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = $(PY) -m pip install --no-compile $(PIP_FLAGS)
 # The exact versions that the tests passed with, where the Python is theirs.
 CONSTRAINTS = $$($(PY) -c \
   'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
+# Two workers share the tests (conftest.py says which stay together); the slowest are named.
+PYTEST := $(PY) -m pytest -n 2 --durations=10
 # What pytest is given for the notebooks (rules: tests/nbval_tolerance.py).
-NOTEBOOK_TESTS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
+NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
 
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help install lab colab test chapter notebooks assignments grade lint
+=======
+.PHONY: help install lab quick test chapter notebooks assignments grade lint
+>>>>>>> tests
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile \
@@ -67,9 +75,11 @@ colab: .venv/.installed ## write the one file that the notebooks need in Colab
 	@rm -rf build
 	@echo "Drag this file into Colab's file pane:" course_lib-*.whl
 
-test: .venv/.test ## unit tests, then every notebook against its stored outputs
-	$(PY) -m pytest -n 2 --dist loadfile tests
-	$(PY) -m pytest $(NOTEBOOK_TESTS)
+quick: .venv/.test ## the tests to run after a change: no trainings, no notebooks
+	$(PYTEST) -m "not slow" tests
+
+test: .venv/.test ## all tests, and every notebook against its stored outputs
+	$(PYTEST) tests $(NOTEBOOK_TESTS)
 
 chapter: .venv/.test ## run one chapter, print its verdicts and time: make chapter N=04
 	$(PY) scripts/notebooks.py chapter "$(N)"

@@ -433,6 +433,7 @@ print(x.shape, x.dtype, y.sum())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_load_without_tensorflow_and_write_nothing(plain):
     runs = [
         subprocess.Popen(
@@ -468,6 +469,7 @@ except data.DataError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("listens", "reason"), [(False, "refused"), (True, "in 6 seconds")])
 def test_no_network_is_an_error_within_seconds(tmp_path, listens, reason):
     """The way out is a port of this machine: one that refuses, or one that never answers."""

@@ -11,6 +11,8 @@ from notebook_tools import NOTEBOOKS
 
 from course_lib.checks import BLANK, grade, load
 
+pytestmark = pytest.mark.slow  # runs notebooks
+
 NAME = "01_mlp"
 SOLUTIONS = {key: facts["solution"] for key, facts in load(NAME)["exercises"].items()}
 FULL = [str(facts["points"]) for facts in load(NAME)["exercises"].values()]
