@@ -24,11 +24,7 @@ NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install lab colab test chapter notebooks assignments grade lint
-=======
-.PHONY: help install lab quick test chapter notebooks assignments grade lint
->>>>>>> tests
+.PHONY: help install lab colab quick test chapter notebooks assignments grade lint
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile \
