@@ -262,6 +262,10 @@ class PixelPermutation(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def multiply_adds(self, input_shape, output_shape):
+        """Zero: the pixels only change places."""
+        return 0
+
 
 def check_choice(argument, given, allowed):
     """Raise `ValueError` that names the argument, what was given and what is allowed."""
