@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ import tomllib
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
 TUNING_SEED = 9  # trains candidates; no verdict uses it
@@ -277,7 +280,9 @@ def train(run, seed, resume=None, progress=True):
 
     model = untrained()
     if run.start:
-        _, trained = train(load(run.word)[run.start["run"]], seed, progress=False)
+        first, trained = train(load(run.word)[run.start["run"]], seed, progress=False)
+        if first["interrupted"]:
+            raise KeyboardInterrupt
         for layer in run.start["layers"]:
             model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
         keras.utils.set_random_seed(seed)
@@ -340,35 +345,36 @@ def train_and_save(run, seed):
 def minutes(run):
     """Estimate the core-minutes of one seed by the processor seconds of recorded runs.
 
-    Those of the same run, else those of the same network scaled by multiply-adds; None if there
-    are none.
+    Those of the same network and arguments, else of the same network by multiply-adds (median);
+    None if there are none.
     """
     from course_lib import zoo
     from course_lib.audit import audit
 
-    def pictures(data, epochs):
-        return data.get("train_limit", 55_000) * epochs
+    def pictures(data, recipe):  # one that is only validated costs a third
+        return (data.get("train_limit", 55_000) + 5_000 / 3) * recipe["epochs"]
 
-    def cost(network, changes):
-        return audit(zoo.build(network, **changes)).macs
+    @functools.cache
+    def work(changes):
+        return audit(zoo.build(run.network, **json.loads(changes))).macs
 
     own, others = [], []
     for file in sorted((HERE / "records").glob("*/*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
         if record.get("network") != run.network or "processor_seconds" not in record:
             continue
-        each = record["processor_seconds"] / pictures(record["data"], len(record["epochs"]))
-        others.append((each, record["changes"]))
+        each = record["processor_seconds"] / pictures(record["data"], record["recipe"])
         if record["changes"] == run.changes:
             own.append(each)
+        else:
+            others.append(each / work(json.dumps(record["changes"])))
     if own:
-        each = min(own)
+        each = statistics.median(own)
     elif others:
-        each, changes = min(others, key=lambda other: other[0])
-        each *= cost(run.network, run.changes) / cost(run.network, changes)
+        each = statistics.median(others) * work(json.dumps(run.changes))
     else:
         return None
-    return each * pictures(run.data, run.recipe["epochs"]) / 60
+    return each * pictures(run.data, run.recipe) / 60
 
 
 def show(runs):
@@ -453,6 +459,11 @@ def main(argv=None):
     settling.add_argument("words", nargs="*", metavar="WORD")
     settling.add_argument("--json", action="store_true", help="one object a test")
     given = parser.parse_args(argv)
+    if given.command != "run":
+        with quiet_native_logs():
+            import keras
+
+            keras.ops.zeros(1)
     try:
         if given.command == "verdicts":
             from course_lib import evidence
@@ -465,7 +476,9 @@ def main(argv=None):
                 parser.error(f"--jobs is {given.jobs}; allowed: at least 1")
             parser.exit(1 if run_all(find(given.names), given.jobs, given.minutes) else 0)
         else:
-            parser.exit(0 if train_and_save(find(given.names)[0], given.seed) else 130)
+            with contextlib.suppress(KeyboardInterrupt):
+                parser.exit(0 if train_and_save(find(given.names)[0], given.seed) else 130)
+            parser.exit(130)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
 
