@@ -7,6 +7,7 @@ file's speed; see benchmarks/ for what the speed is worth.
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 serializable = keras.saving.register_keras_serializable(package="course_lib")
@@ -242,6 +243,28 @@ def max_pool(x, name):
         return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
     x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
     return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
+
+
+@serializable
+class PixelPermutation(keras.layers.Layer):
+    """Put the pixels of every picture into one fixed random order; channels stay together.
+
+    Shapes: (batch, height, width, channels) -> the same. The order is the one of
+    `course_lib.convolution.permute` with seed 0.
+    """
+
+    def call(self, inputs):
+        _, height, width, channels = inputs.shape
+        order = np.random.default_rng(0).permutation(height * width)
+        pixels = ops.reshape(inputs, (-1, height * width, channels))
+        return ops.reshape(ops.take(pixels, order, axis=1), (-1, height, width, channels))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def multiply_adds(self, input_shape, output_shape):
+        """Zero: the pixels only change places."""
+        return 0
 
 
 def check_choice(argument, given, allowed):

@@ -12,9 +12,7 @@ from course_lib.layers import (
     serializable,
 )
 
-# Not in the paper: both are the authors' TensorFlow code, and keras.applications' epsilon.
-EPSILON = 1e-3
-WEIGHTS = keras.initializers.TruncatedNormal(stddev=0.09)
+EPSILON = 1e-3  # not in the paper: the authors' TensorFlow code and keras.applications
 
 # Table 1: output channels and stride of each depthwise separable layer. The stride printed beside
 # the last one is a misprint: its input and output are both 7 x 7.
@@ -31,6 +29,11 @@ BLOCKS = (
 )
 
 
+def start():
+    """The first weights of every convolution, as in the authors' TensorFlow code."""
+    return keras.initializers.TruncatedNormal(stddev=0.09)
+
+
 @serializable
 class Convolution(ConvUnit):
     """3x3 convolution, normalisation, activation: fig. 3 left, MobileNet's epsilon.
@@ -40,7 +43,7 @@ class Convolution(ConvUnit):
     """
 
     def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
-        kwargs.setdefault("kernel_initializer", WEIGHTS.clone())
+        kwargs.setdefault("kernel_initializer", start())
         super().__init__(filters, kernel_size, strides, **kwargs)
         if self.norm is not None:
             self.norm.epsilon = EPSILON
@@ -73,7 +76,7 @@ class DepthwiseSeparable(keras.layers.Layer):
             strides,
             "same",
             use_bias=False,
-            depthwise_initializer=WEIGHTS.clone(),
+            depthwise_initializer=start(),
             name="depthwise",
             **own,
         )
@@ -82,7 +85,7 @@ class DepthwiseSeparable(keras.layers.Layer):
             activation, name="depthwise_activation", **own
         )
         self.pointwise = keras.layers.Conv2D(
-            filters, 1, use_bias=False, kernel_initializer=WEIGHTS.clone(), name="pointwise", **own
+            filters, 1, use_bias=False, kernel_initializer=start(), name="pointwise", **own
         )
         self.pointwise_norm = BatchNormalization(epsilon=EPSILON, name="pointwise_norm", **own)
         self.pointwise_activation = keras.layers.Activation(

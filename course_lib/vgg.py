@@ -22,12 +22,7 @@ CONFIGURATIONS = {  # table 1: kernel sides of the convolutions, block by block
     "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
     "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
 }
-INITIALIZATIONS = {
-    "paper": keras.initializers.RandomNormal(stddev=0.1),
-    "paper_deviation": keras.initializers.RandomNormal(stddev=0.01),
-    "he_normal": keras.initializers.HeNormal(),
-    "glorot_uniform": keras.initializers.GlorotUniform(),
-}
+INITIALIZATIONS = ("paper", "paper_deviation", "he_normal", "glorot_uniform")
 
 
 def one_for(sides):
@@ -80,7 +75,7 @@ def VGG(
     if drawn and initialization <= 0:
         raise ValueError(f"initialization is {initialization!r}; allowed: a number above 0.")
     if not drawn:
-        check_choice("initialization", initialization, tuple(INITIALIZATIONS))
+        check_choice("initialization", initialization, INITIALIZATIONS)
     check_choice("pool_padding", pool_padding, ("valid", "same"))
     check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG")
     if not 0 <= dropout < 1:
@@ -89,9 +84,8 @@ def VGG(
         raise ValueError(f"width is {width!r}; allowed: at least {1 / min(CHANNELS)}.")
 
     def start():
-        if drawn:
-            return keras.initializers.RandomNormal(stddev=initialization)
-        return INITIALIZATIONS[initialization].clone()
+        spread = {"paper": 0.1, "paper_deviation": 0.01}.get(initialization, initialization)
+        return spread if isinstance(spread, str) else keras.initializers.RandomNormal(stddev=spread)
 
     def convolution(x, channels, side, name):
         activation = "relu" if normalization is None else None

@@ -256,7 +256,7 @@ for numpy, stops in [(False, [3]), (True, [3]), (True, [1, 3]), (False, [1, 3])]
         keras.utils.set_random_seed(0)
         layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
         model = keras.Sequential(layers)
-        training.fit(model, splits, epochs=stop, schedule=None, resume=file, progress=False)
+        training.fit(model, splits, epochs=stop, schedule="constant", resume=file, progress=False)
     saved = np.load(file)
     states.append([saved[name] for name in saved if name.startswith("state")])
 for other in states[1:]:
@@ -573,6 +573,7 @@ print(x.shape, x.dtype, y.sum())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_load_without_tensorflow_and_write_nothing(plain):
     runs = [
         subprocess.Popen(
@@ -608,6 +609,7 @@ except data.DataError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("listens", "reason"), [(False, "refused"), (True, "in 6 seconds")])
 def test_no_network_is_an_error_within_seconds(tmp_path, listens, reason):
     """The way out is a port of this machine: one that refuses, or one that never answers."""
