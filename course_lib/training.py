@@ -1,6 +1,7 @@
 """Train, predict and evaluate any Keras classifier: one recipe, quiet progress, resume."""
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -10,33 +11,30 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from course_lib.data import Pass
 from course_lib.metrics import top_k_error
 
 AUXILIARY_WEIGHT = 0.3  # GoogLeNet sec. 5; used by a model whose outputs are a dictionary
 
 
 class Batches(keras.utils.PyDataset):
-    """Images and labels in memory, in an order that depends on the seed and the epoch alone."""
+    """The batches of pictures in memory for Keras: those of `one_pass(epoch)`."""
 
-    def __init__(self, images, labels, batch_size, seed, epoch, heads):
+    def __init__(self, one_pass, epoch, heads):
         super().__init__()
-        self.images, self.labels, self.batch_size = images, labels, batch_size
-        self.seed, self.epoch, self.heads = seed, epoch, heads
-        self._shuffle()
+        self.one_pass, self.heads = one_pass, heads
+        self.turn_to(epoch)
 
-    def _shuffle(self):
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.labels))
+    def turn_to(self, epoch):
+        """Go to a pass. `fit` does at each epoch: Keras's own signals come once too often."""
+        self.batches = self.one_pass(epoch)
 
     def __len__(self):
-        return -(-len(self.labels) // self.batch_size)
+        return len(self.batches)
 
     def __getitem__(self, i):
-        chosen = self.order[i * self.batch_size : (i + 1) * self.batch_size]
-        return self.images[chosen], for_heads(self.labels[chosen], self.heads)
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffle()
+        images, labels = self.batches[i]
+        return images, for_heads(labels, self.heads)
 
 
 def heads_of(model):
@@ -203,9 +201,9 @@ def fit(
     optimizer="adam",
     schedule="cosine",
     weight_decay=0.0,
-    batch_size=128,
+    batch_size=None,
     keep="best",
-    seed=0,
+    seed=None,
     resume=None,
     progress=True,
 ):
@@ -225,8 +223,8 @@ def fit(
         weight_decay: decoupled decay of the kernels, a step and learning rate.
         keep: the weights that the model is left with: "best", those of the epoch with the best
             validation accuracy, or "last".
-        batch_size: for NumPy pairs only; tf.data comes in batches.
-        seed: order of the training images, for NumPy pairs only.
+        batch_size: for NumPy pairs only; None: the one that they were loaded with, else 128.
+        seed: order and augmentation, for NumPy pairs only; None: as loaded, else 0.
         resume: a file. It is written after every epoch; if it exists, training goes on from it,
             with the result of a run that was never interrupted.
         progress: print one line an epoch.
@@ -248,10 +246,15 @@ def fit(
             check_batch(model, *pair)
         images, labels = splits.validation
         validation = images, for_heads(labels, heads)
-        steps = -(-len(splits.train[1]) // batch_size)
+        given = {"batch_size": batch_size, "seed": seed}
+        given = {name: value for name, value in given.items() if value is not None}
+        own_pass = functools.partial(Pass, *splits.train)  # for pairs that nothing loaded
+        one_pass = functools.partial(getattr(splits, "train_pass", own_pass), **given)
+        steps = len(one_pass(0))
     else:
         for split in (splits.train, splits.validation):
-            check_batch(model, *next(iter(split.take(1).as_numpy_iterator())))
+            images, labels = next(iter(split.take(1).as_numpy_iterator()))
+            check_batch(model, images, labels)
         validation = splits.validation
         steps = len(splits.train)
     rate = learning_rate
@@ -290,9 +293,17 @@ def fit(
     if resume and keeper.file.exists():
         keeper.restore(model)
     done = len(keeper.rows)
+    callbacks = [keeper] + ([Progress(epochs)] if progress else [])
     if in_memory:
-        train = Batches(*splits.train, batch_size, seed, done, heads)
+        train = Batches(one_pass, done, heads)
+        callbacks.append(
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: train.turn_to(epoch))
+        )
     else:
+        if keras.backend.backend() != "tensorflow":
+            # A model whose loss and metrics are not built reads a batch before it trains, and
+            # with it the first pass would be lost.
+            model.test_on_batch(images, for_heads(labels, heads))
         train = splits.train_from(done)
         if heads:
             train, validation = (
@@ -307,7 +318,7 @@ def fit(
             epochs=epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[keeper] + ([Progress(epochs)] if progress else []),
+            callbacks=callbacks,
         )
     except KeyboardInterrupt:
         interrupted = True

@@ -10,6 +10,12 @@ from course_lib import environment
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def test_an_old_python_is_not_updated_with_pip():
+    said = environment.judge_version("python", "3.10.4")
+    assert said.startswith("older than the verified 3.11; install Python 3.13")
+    assert "pip" not in said
+
+
 @pytest.mark.parametrize(
     "version,words",
     [
@@ -18,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
         ("3.13.2", "verified"),
         ("3.15.1", "verified"),
         ("3.100.0", "newer than the verified 3.15; expected to work"),
+        ("4.0rc1", "newer than the verified 3.15; expected to work"),
+        ("3.15.0.dev2026+local", "verified"),
+        ("4", "newer than the verified 3.15"),
+        ("unknown", "'unknown' cannot be read as a version; verified are 3.13 to 3.15"),
     ],
 )
 def test_versions_are_compared_as_numbers(version, words):
