@@ -233,7 +233,7 @@ def surroundings():
     import keras
     import numpy as np
 
-    from course_lib.profile import has_gpu
+    from course_lib.profile import accelerator, has_gpu
 
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
@@ -246,10 +246,10 @@ def surroundings():
     versions["numpy"] = np.__version__
     versions[backend] = __import__(backend).__version__
     kind = "gpu" if has_gpu() else "cpu"
-    return {
-        "device": {"kind": kind, "processor": processor, "cores": os.cpu_count()},
-        "versions": versions,
-    }
+    device = {"kind": kind, "processor": processor, "cores": os.cpu_count()}
+    if kind == "gpu":
+        device["accelerator"] = accelerator()
+    return {"device": device, "versions": versions}
 
 
 # ---- one training
