@@ -259,6 +259,9 @@ class Verdict:
 class Verdicts(list):
     """The verdicts of a claim or a paper: lines in a terminal, a table in a notebook."""
 
+    def __add__(self, other):
+        return Verdicts([*self, *other])
+
     def __repr__(self):
         return "\n".join(map(repr, self))
 
@@ -279,7 +282,7 @@ def _asked(verdict):
         if math.isinf(low):
             return f"at most {high:g}"
         return f"{low:g} to {high:g}"
-    return "" if verdict.effect is None else f"paper: {verdict.effect:g}"
+    return "" if verdict.effect is None else f"an effect of {verdict.effect:g}"
 
 
 def settle(word, claim=None):

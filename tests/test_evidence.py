@@ -186,8 +186,9 @@ def test_from_records_to_a_verdict(case):
     )
     assert second.outcome == UNTESTED and second.why == "needs a large machine"
     assert repr(second) == "[2] needs a large machine · not tested here"
+    assert isinstance(evidence.settle("toy", 1) + evidence.settle("toy", 2), evidence.Verdicts)
     table = evidence.settle("toy")._repr_markdown_().splitlines()
-    assert len(table) == 4 and "**holds here**" in table[2] and "paper: 2" in table[2]
+    assert len(table) == 4 and "**holds here**" in table[2] and "an effect of 2" in table[2]
 
 
 def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
