@@ -230,7 +230,7 @@ def surroundings():
     import keras
     import numpy as np
 
-    from course_lib.profile import has_gpu
+    from course_lib.profile import accelerator
 
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
@@ -242,11 +242,10 @@ def surroundings():
     versions = {"python": platform.python_version(), "keras": keras.__version__}
     versions["numpy"] = np.__version__
     versions[backend] = __import__(backend).__version__
-    kind = "gpu" if has_gpu() else "cpu"
-    return {
-        "device": {"kind": kind, "processor": processor, "cores": os.cpu_count()},
-        "versions": versions,
-    }
+    device = {"kind": "cpu", "processor": processor, "cores": os.cpu_count()}
+    if accelerator():
+        device |= {"kind": "gpu", "accelerator": accelerator()}
+    return {"device": device, "versions": versions}
 
 
 # ---- one training
