@@ -1,11 +1,11 @@
 """Data sets as train / validation / test, for tf.data or as NumPy arrays.
 
-Fashion-MNIST comes with the course and needs neither a network nor, with `numpy=True`,
-TensorFlow. Three further sets are fetched by TensorFlow Datasets when they are asked for.
-data/README.md says where each comes from and under what terms.
+Fashion-MNIST comes with the course and needs neither a network nor, as arrays, TensorFlow. Three
+further sets are fetched by TensorFlow Datasets when they are asked for. data/README.md says where
+each comes from and under what terms.
 
     from course_lib import data
-    splits = data.load()                        # tf.data, standardised
+    splits = data.load()                        # tf.data where TensorFlow is, standardised
     x, y = data.load(numpy=True).test           # arrays: (10000, 28, 28, 1) float32, (10000,) int32
 
 Order and augmentation of a training pass are drawn by Philox4x32-10 from the seed and the number
@@ -15,6 +15,7 @@ batches, except where pictures differ in size.
 
 import functools
 import hashlib
+import importlib.util
 import os
 import struct
 import threading
@@ -208,7 +209,7 @@ def load(
     batch_size=128,
     image_size=None,
     train_limit=None,
-    numpy=False,
+    numpy=None,
     standardize=True,
     augment=False,
     seed=0,
@@ -236,7 +237,8 @@ def load(
             differ it must be given: the shorter side is scaled to image_size * 256 / 224 and
             the centre is cut out.
         train_limit: take only the first so many training images, class mix as it comes.
-        numpy: True gives (images, labels) arrays instead of tf.data, train in file order.
+        numpy: True gives (images, labels) arrays instead of tf.data, train in file order. None
+            does so where TensorFlow is not installed.
         standardize: True gives (pixel / 255 - mean) / std per channel; False gives [0, 1].
         augment: True shifts training images by up to 2 pixels each way, after any resizing
             (black comes in), and mirrors half of them. A dictionary such as {"shift": 4,
@@ -259,8 +261,11 @@ def load(
     Raises:
         ValueError: an argument is outside what is allowed.
         DataError: the set is damaged, or is not here and cannot be fetched.
-        ImportError: tf.data was asked for and TensorFlow is not installed.
+        ImportError: TensorFlow is not installed, and tf.data or a set that TensorFlow Datasets
+            fetches was asked for.
     """
+    if numpy is None:
+        numpy = importlib.util.find_spec("tensorflow") is None
     if name not in _SOURCES:
         raise ValueError(f"unknown data set {name!r}; known are: {', '.join(NAMES)}")
     source = _SOURCES[name]

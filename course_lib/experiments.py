@@ -233,7 +233,7 @@ def surroundings():
     import keras
     import numpy as np
 
-    from course_lib.profile import accelerator, has_gpu
+    from course_lib.profile import accelerator
 
     processor = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
@@ -245,10 +245,9 @@ def surroundings():
     versions = {"python": platform.python_version(), "keras": keras.__version__}
     versions["numpy"] = np.__version__
     versions[backend] = __import__(backend).__version__
-    kind = "gpu" if has_gpu() else "cpu"
-    device = {"kind": kind, "processor": processor, "cores": os.cpu_count()}
-    if kind == "gpu":
-        device["accelerator"] = accelerator()
+    device = {"kind": "cpu", "processor": processor, "cores": os.cpu_count()}
+    if accelerator():
+        device |= {"kind": "gpu", "accelerator": accelerator()}
     return {"device": device, "versions": versions}
 
 

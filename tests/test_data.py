@@ -592,7 +592,8 @@ def test_two_processes_load_without_tensorflow_and_write_nothing(plain):
 
 
 def test_tf_data_without_tensorflow_says_what_to_do():
-    code = "import sys; sys.modules['tensorflow'] = None; from course_lib import data; data.load()"
+    code = "import sys; sys.modules['tensorflow'] = None; from course_lib import data; "
+    code += "data.load(numpy=False)"
     status, _, error = run_python(code)
     assert status == 1 and error.startswith("ImportError: tf.data needs TensorFlow")
     assert 'data.load("fashion_mnist", numpy=True) works without it' in error
