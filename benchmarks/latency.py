@@ -1,6 +1,6 @@
 """Time single pictures, training and a full 3x3 layer against depthwise and pointwise.
 
-    python benchmarks/latency.py --out course_lib/records/latency/cpu.json
+    python benchmarks/latency.py --out benchmarks/results/latency_cpu.json
 
 For the chapters on MobileNet and ShuffleNet (multiply-adds beside measured milliseconds) and for
 the race. Every round times all contenders in turn, so that a slow minute of the machine hits all

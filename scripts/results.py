@@ -9,18 +9,16 @@ tests/test_readme.py compares.
 """
 
 import collections
-import json
 import re
 import statistics
 import sys
 from pathlib import Path
 
-from course_lib import evidence, experiments, ledger, zoo
+from course_lib import benchmarks, evidence, experiments, ledger, zoo
 from course_lib.audit import audit
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-LATENCY = ROOT / "course_lib/records/latency/cpu.json"
 # chapter: the run that stands for its network, and the labels of the columns
 CHAPTERS = {
     "01": ("mlp", "relu", ()),
@@ -68,7 +66,7 @@ def results():
         "| chapter | network | parameters | multiply-adds | short | long | GPU | images/s |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    speeds = json.loads(LATENCY.read_text(encoding="utf-8"))["training"]
+    speeds = benchmarks.load("latency_cpu")["training"]
     for chapter, (word, label, more) in CHAPTERS.items():
         first = runs(word, label)
         if not first:
@@ -112,8 +110,7 @@ def claims():
 
 def speed():
     """Return the lines of the table of ratios: training, then inference in brackets."""
-    files = [ROOT / f"benchmarks/results/{name}.json" for name in SPEEDS.values()]
-    found = [json.loads(f.read_text(encoding="utf-8"))["results"] for f in files]
+    found = [benchmarks.load(name)["results"] for name in SPEEDS.values()]
 
     def ratio(results, network, kind):
         contenders = results.get(network, {})

@@ -120,10 +120,11 @@ LOAD_INSTALLED = """
 import sys, pathlib
 sys.modules["tensorflow"] = None
 import course_lib
-from course_lib import data
+from course_lib import benchmarks, data
 print(pathlib.Path(course_lib.__file__).parent.parent)
 print(data._folders(None)[0].relative_to(pathlib.Path(course_lib.__file__).parent))
 print(data.load(numpy=True).test[0].shape, course_lib.__version__)
+print(benchmarks.load("latency_cpu")["clock"])
 """
 
 
@@ -145,6 +146,8 @@ def test_the_wheel_is_complete_and_needs_no_checkout(tmp_path):
             assert (installed / name).is_file(), f"the wheel lacks {name}"
         elif name.startswith("data/"):
             assert (installed / "course_lib/embedded" / name[5:]).is_file(), name
+        elif name.startswith("benchmarks/results/"):
+            assert (installed / "course_lib/measured" / name[19:]).is_file(), name
     done = subprocess.run(
         [sys.executable, "-c", LOAD_INSTALLED],
         cwd=tmp_path,
@@ -156,6 +159,7 @@ def test_the_wheel_is_complete_and_needs_no_checkout(tmp_path):
         str(installed),
         "embedded",
         f"(10000, 28, 28, 1) {importlib.metadata.version('course-lib')}",
+        "processor time of one core",
     ], done.stderr
 
 

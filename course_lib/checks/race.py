@@ -9,9 +9,7 @@ below the weakest.
 
 import contextlib
 import dataclasses
-import importlib.resources
 import io
-import json
 
 import numpy as np
 
@@ -470,10 +468,9 @@ def entry(answer):
 def recorded():
     """Return ({network: (parameters, multiply-adds, accuracy)}, pictures, batch size) of the race
     of equal epochs, from its records."""
-    from course_lib import experiments, zoo
+    from course_lib import benchmarks, experiments, zoo
 
-    folder = importlib.resources.files("course_lib") / "records" / "latency"
-    counts = json.loads((folder / "cpu.json").read_text(encoding="utf-8"))["networks"]
+    counts = benchmarks.load("latency_cpu")["networks"]
     found = {}
     for word in zoo.PAPERS:
         runs = experiments.load_records("race", f"epochs_{word}")
