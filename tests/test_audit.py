@@ -147,7 +147,13 @@ def test_open_sides_need_an_input_shape():
         audit(L.Dense(3))
 
 
-@pytest.mark.parametrize("name,macs", [("MobileNet", 568_740_352), ("DenseNet121", 2_834_161_664)])
+@pytest.mark.parametrize(
+    "name,macs",
+    [
+        ("MobileNet", 568_740_352),
+        pytest.param("DenseNet121", 2_834_161_664, marks=pytest.mark.slow),
+    ],
+)
 def test_keras_applications(name, macs):
     model = getattr(keras.applications, name)(weights=None)
     result = audit(model)

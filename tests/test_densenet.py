@@ -8,6 +8,7 @@ from reference import convolve, images, normalize, outputs, randomize, relative_
 from course_lib.densenet import LAYERS, DenseBlock, DenseLayer, DenseNet, Transition
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [121, 169, 201])
 def test_every_block_equals_keras_applications(depth):
     size = (64, 64, 3)

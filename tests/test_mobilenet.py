@@ -28,6 +28,7 @@ def load(ours, theirs):
     ours.get_layer("fc").set_weights([kernel[0, 0], bias])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75, 1.0])
 def test_every_block_equals_keras_applications(alpha):
     keras.utils.set_random_seed(0)

@@ -256,6 +256,7 @@ ARGUMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", ARGUMENTS, ids=lambda builder: builder.__name__)
 @given(data=st.data())
 @settings(

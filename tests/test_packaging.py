@@ -236,11 +236,11 @@ def test_make_runs_what_it_promises(checkout):
     assert ("--allow-root" in lab[1]) == (os.getuid() == 0)
     wheel = "-m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir . ."
     assert make(checkout, "colab") == [wheel]
-    install, units, notebooks = make(checkout, "test")
-    assert (install, units) == (INSTALL_TEST, "-m pytest -n 2 --dist loadfile tests")
-    assert notebooks.startswith("-m pytest -n 2 --dist loadfile --nbval ") and notebooks.endswith(
-        "notebooks/*.ipynb"
-    )
+    install, all_of_it = make(checkout, "test")
+    assert install == INSTALL_TEST
+    assert all_of_it.startswith("-m pytest -n 2 --durations=10 tests --nbval ")
+    assert all_of_it.endswith("notebooks/*.ipynb")
+    assert make(checkout, "quick") == ["-m pytest -n 2 --durations=10 -m 'not slow' tests"]
     assert make(checkout, "chapter", "N=04") == ["scripts/notebooks.py chapter 04"]
     assert make(checkout, "notebooks") == ["scripts/notebooks.py execute"]
     assert make(checkout, "assignments") == ["scripts/assignments.py"]

@@ -12,6 +12,8 @@ from reference import images, randomize, relative_error
 from course_lib import pretrained
 from course_lib.resnet import ResNet
 
+pytestmark = pytest.mark.slow  # builds the large networks of keras.applications
+
 SIZE = (32, 32, 3)
 
 

@@ -9,6 +9,7 @@ from course_lib.pretrained import load_keras_applications
 from course_lib.resnet import CifarResNet, ResidualBlock, ResNet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [50, 101, 152])
 def test_every_block_equals_keras_applications(depth):
     builder = getattr(keras.applications, f"ResNet{depth}")
