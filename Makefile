@@ -9,18 +9,22 @@ N ?=
 DIR ?=
 
 PY := .venv/bin/python
-# Modules are compiled when they are first imported, which saves half a minute here.
+# Modules are compiled when they are first imported, which saves half a minute here. That must be
+# kept: without bytecode every process compiles TensorFlow and Keras anew, 10 seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = $(PY) -m pip install --no-compile $(PIP_FLAGS)
 # The exact versions that the tests passed with, where the Python is theirs.
 CONSTRAINTS = $$($(PY) -c \
   'import sys; print("-c constraints.txt" if sys.version_info[:2] == (3, 11) else "")')
+# Two workers share the tests (conftest.py says which stay together); the slowest are named.
+PYTEST := $(PY) -m pytest -n 2 --durations=10
 # What pytest is given for the notebooks (rules: tests/nbval_tolerance.py).
-NOTEBOOK_TESTS := -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
+NOTEBOOK_TESTS := --nbval --nbval-current-env --nbval-cell-timeout=200 notebooks/*.ipynb
 
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test chapter notebooks assignments grade lint
+.PHONY: help install lab colab quick test chapter notebooks assignments grade lint
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' Makefile \
@@ -55,13 +59,23 @@ endif
 
 install: .venv/.installed $(if $(GPU),.venv/.gpu) ## make .venv and install the course (GPU=1: with CUDA)
 
+# .jupyterlab keeps it from asking about its news and from looking for a newer version of itself.
 lab: install ## open JupyterLab on the first notebook
-	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS) \
-	  notebooks/00_start_here.ipynb
+	$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	  --LabApp.app_settings_dir=.jupyterlab $(LAB_FLAGS) notebooks/00_start_here.ipynb
 
-test: .venv/.test ## unit tests, then every notebook against its stored outputs
-	$(PY) -m pytest -n 2 --dist loadfile tests
-	$(PY) -m pytest $(NOTEBOOK_TESTS)
+# What an earlier build left in build/ would go into the wheel.
+colab: .venv/.installed ## write the one file that the notebooks need in Colab
+	rm -rf build course_lib-*.whl
+	$(PY) -m pip wheel --quiet --no-deps --no-build-isolation $(PIP_FLAGS) --wheel-dir . .
+	@rm -rf build
+	@echo "Drag this file into Colab's file pane:" course_lib-*.whl
+
+quick: .venv/.test ## the tests to run after a change: no trainings, no notebooks
+	$(PYTEST) -m "not slow" tests
+
+test: .venv/.test ## all tests, and every notebook against its stored outputs
+	$(PYTEST) tests $(NOTEBOOK_TESTS)
 
 chapter: .venv/.test ## run one chapter, print its verdicts and time: make chapter N=04
 	$(PY) scripts/notebooks.py chapter "$(N)"
@@ -73,7 +87,7 @@ assignments: .venv/.test ## derive the learner's assignments from their sources
 	$(PY) scripts/assignments.py
 
 grade: .venv/.installed ## grade a folder of submissions: make grade DIR=submissions N=01
-	$(PY) -m course_lib.grade "$(DIR)" "$(N)"
+	$(PY) -m course_lib.checks.grade "$(DIR)" "$(N)"
 
 lint: .venv/.test ## check style and formatting
 	$(PY) -m ruff check

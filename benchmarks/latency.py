@@ -26,7 +26,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 # isort: split
-from course_lib import training, zoo
+from course_lib import experiments, zoo
 
 # isort: split
 import keras
@@ -165,7 +165,7 @@ def main():
                 contender.time()
         for trainer in trainers.values():
             trainer.time()
-    record = {**training.surroundings(), "clock": "processor time of one core"}
+    record = {**experiments.surroundings(), "clock": "processor time of one core"}
     record |= {"batch": 1, "rounds": given.rounds}
     for title, group in groups.items():
         record[title] = {name: contender.row() for name, contender in group.items()}
@@ -179,7 +179,7 @@ def main():
         record["training"][name] = row
         print(f"{name:28} {speed:7.1f} training images/s {row['peak_mib']:6} MiB")
     if given.out:
-        training.save_record(record, given.out)
+        experiments.save_record(record, given.out)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from course_lib import training, zoo
+from course_lib import experiments, zoo
 
 BATCH = 128
 STEPS = 10
@@ -72,7 +72,7 @@ def main():
         print(f"{word:12} off {off:7.1f}  on {on:7.1f} images/s  ratio {on / off:.2f}", flush=True)
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        record = {**training.surroundings(), "results": results}
+        record = {**experiments.surroundings(), "results": results}
         given.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ import speed  # the program beside this one: the same networks, batches and opti
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from course_lib import training
+from course_lib import experiments
 
 STEPS = 3
 
@@ -47,7 +47,7 @@ def main():
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    record = {"size": given.size, "batch": 32, **training.surroundings(), "results": {}}
+    record = {"size": given.size, "batch": 32, **experiments.surroundings(), "results": {}}
     for name in given.networks:
         kinds = [k for k in speed.contenders(name) if k in ("ours", "applications")]
         for kind in kinds:
@@ -61,7 +61,7 @@ def main():
             for operation, time in list(times.items())[:12]:
                 print(f"    {operation:40} {time:9.1f} ms")
     if given.out:
-        training.save_record(record, given.out)
+        experiments.save_record(record, given.out)
 
 
 if __name__ == "__main__":

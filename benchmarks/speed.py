@@ -10,14 +10,19 @@ MobileNet ReLU6, VGG-16 no dropout), ours is the paper's.
 
 Training and inference alternate between contenders within each repetition, so that a slow minute
 of the machine hits all of them, and every second repetition runs in the opposite order, so that
-nobody always follows another. Time to the first training step and peak memory come from one fresh
-process for each contender, `--processes` times. Quote medians and ratios, never one time.
+nobody always follows another. The batch of each lies on the device before the clock starts; what
+our network trains in `fit`, which reads, shuffles and resizes Fashion-MNIST meanwhile, is a row of
+its own. Time to the first training step and peak memory come from one fresh process for each
+contender, `--processes` times. Of the first step, tracing is the time inside Keras's `train_step`,
+running is the time of the second step, and compiling is the rest. Quote medians and ratios, never
+one time.
 
 The file is written after every network. Run again, it goes on with those that are missing.
 """
 
 import argparse
 import contextlib
+import functools
 import json
 import statistics
 import subprocess
@@ -97,8 +102,42 @@ class Contender:
         self.model.compile(keras.optimizers.SGD(0.01, momentum=0.9), loss)
         self.model.optimizer.build(self.model.trainable_variables)  # as course_lib.training does
         rng = np.random.default_rng(0)
-        self.images = rng.normal(size=(batch, *shape)).astype("float32")
-        self.labels = rng.integers(0, CLASSES, batch)
+        with keras.device(keras.distribution.list_devices()[0]):
+            images = rng.normal(size=(batch, *shape)).astype("float32")
+            self.images = keras.ops.convert_to_tensor(images)
+            self.labels = keras.ops.convert_to_tensor(rng.integers(0, CLASSES, batch))
+        self.side, self.batch, self.tracing = side, batch, 0.0
+        step = self.model.train_step
+
+        def train_step(*arguments):  # Keras calls it when it traces
+            started = time.perf_counter()
+            result = step(*arguments)
+            self.tracing += time.perf_counter() - started
+            return result
+
+        self.model.train_step = train_step
+
+    @functools.cached_property
+    def input(self):
+        """What `fit` is fed with: Fashion-MNIST in three equal channels."""
+        import keras
+        import numpy as np
+
+        from course_lib import data, training
+
+        if find_spec("tensorflow"):
+            import tensorflow as tf
+
+            splits = data.load(image_size=self.side, batch_size=self.batch)
+            return splits.train.map(lambda x, y: (tf.image.grayscale_to_rgb(x), y))
+        images, labels = data.load(numpy=True).train
+        few = 20 * self.batch  # the most steps of a repetition; arrays are resized in advance
+        images = keras.ops.image.resize(images[:few], (self.side, self.side))
+        pair = np.repeat(np.asarray(images), 3, axis=-1), labels[:few]
+        return training.Batches(functools.partial(data.Pass, *pair, batch_size=self.batch), 0, None)
+
+    def fit(self, steps=1):
+        self.model.fit(self.input, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     def train(self, steps=1):
         with keras_own_layers(self.kind == "plain"):
@@ -166,13 +205,15 @@ def throughput(name, given):
     """Return {contender: {"train": [images/s, ...], "infer": [...]}}, one a repetition."""
     rivals = [contender(name, kind, given) for kind in contenders(name)]
     found = {rival.kind: {"train": [], "infer": []} for rival in rivals}
-    for mode in ("train", "infer"):
-        for rival in rivals:
+    found["ours"]["fit"] = []
+    for mode in ("train", "infer", "fit"):
+        running = rivals[:1] if mode == "fit" else rivals  # the first is ours
+        for rival in running:
             getattr(rival, mode)()  # traces
-        once = max(seconds(getattr(rival, mode)) for rival in rivals)
+        once = max(seconds(getattr(rival, mode)) for rival in running)
         steps = max(1, min(20, round(given.seconds / once)))
         for turn in range(given.repeats):
-            for rival in rivals[:: -1 if turn % 2 else 1]:  # there and back
+            for rival in running[:: -1 if turn % 2 else 1]:  # there and back
                 time.sleep(0.5)  # until threads of the one before, torch's above all, rest
                 took = seconds(getattr(rival, mode), steps)
                 found[rival.kind][mode].append(round(steps * given.batch / took, 2))
@@ -180,15 +221,24 @@ def throughput(name, given):
 
 
 def first_step(name, kind, given):
-    """Return the seconds to build, compile and train one step, and the peak memory in MiB."""
+    """Return the seconds until one step is trained, in all and by part, and peak memory in MiB."""
     from course_lib.environment import peak_memory
 
     if kind != "torchvision":
         import keras
 
         keras.ops.matmul(keras.ops.ones((2, 2)), keras.ops.ones((2, 2)))  # the backend's own start
-    took = seconds(lambda: contender(name, kind, given).train())
-    return {"first_step_seconds": round(took, 2), "peak_mib": peak_memory()}
+    started = time.perf_counter()
+    rival = contender(name, kind, given)
+    parts = {"build": time.perf_counter() - started}
+    first = seconds(rival.train)
+    peak = peak_memory()
+    parts["run"] = min(first, seconds(rival.train))
+    if kind != "torchvision":
+        parts["trace"] = rival.tracing
+        parts["compile"] = max(0.0, first - rival.tracing - parts["run"])
+    took = {"first_step": parts["build"] + first, **parts}
+    return {**{f"{part}_seconds": round(s, 2) for part, s in took.items()}, "peak_mib": peak}
 
 
 def in_fresh_process(name, kind, given):
@@ -201,9 +251,13 @@ def in_fresh_process(name, kind, given):
 
 
 def table(results):
-    """Return the medians and ratios as a Markdown table."""
+    """Return the medians and ratios as a Markdown table.
+
+    The first step is in all (build + trace + compile + run); files of older runs lack the parts.
+    """
     head = "| network | against | training | inference | first step | peak memory |"
     lines = [head, "|---|---|---|---|---|---|"]
+    parts = ("build", "trace", "compile", "run")
     for name, found in results.items():
         middle = {
             kind: {what: statistics.median(values) for what, values in rows.items()}
@@ -212,7 +266,13 @@ def table(results):
         ours = middle["ours"]
         images = f"{ours['train']:.1f} images/s | {ours['infer']:.1f} images/s"
         cost = f"{ours['first_step_seconds']:.1f} s | {ours['peak_mib']:.0f} MiB"
+        if "trace_seconds" in ours:
+            split = " + ".join(f"{ours[part + '_seconds']:.1f}" for part in parts)
+            cost = cost.replace(" s |", f" s ({split}) |")
         lines.append(f"| {name} | (ours) | {images} | {cost} |")
+        if "fit" in ours:
+            share = ours["fit"] / ours["train"]
+            lines.append(f"| {name} | (fit) | {ours['fit']:.1f} images/s, {share:.2f}x | | | |")
         for kind in list(middle)[1:]:
             other = middle[kind]
             ratios = [ours[w] / other[w] for w in ("train", "infer")]
@@ -242,14 +302,14 @@ def main():
     if given.fresh == "torchvision":  # before TensorFlow is loaded, whose memory would count
         print(json.dumps(first_step(names[0], given.fresh, given)))
         return
-    from course_lib import training
+    from course_lib import experiments, training
 
     with training.precision(given.policy):
         if given.fresh:
             print(json.dumps(first_step(names[0], given.fresh, given)))
             return
         settings = {k: v for k, v in vars(given).items() if k not in ("out", "fresh", "networks")}
-        record = {"settings": settings, **training.surroundings(), "results": {}}
+        record = {"settings": settings, **experiments.surroundings(), "results": {}}
         if find_spec("torchvision"):
             record["versions"] |= {name: version(name) for name in ("torch", "torchvision")}
         if given.out and given.out.exists():

@@ -6,7 +6,7 @@ Pictures are channels-last: (pictures, height, width, channels). Sides are in pi
 import keras
 import numpy as np
 
-from course_lib.layers import check_image_input
+from course_lib.layers import PixelPermutation, check_image_input
 
 
 def output_side(side, window, stride=1, padding=0):
@@ -140,6 +140,7 @@ def ConvNet(
     widths=(16, 32, 64),
     kernel_size=3,
     hidden=128,
+    permuted=False,
     name="convnet",
 ):
     """Build a small convolutional network: stages of convolution, ReLU and pooling, then an MLP.
@@ -152,6 +153,7 @@ def ConvNet(
         widths: filters of each convolution; a 2 x 2 pooling after each halves the sides.
         kernel_size: side of the kernels.
         hidden: neurons of the fully connected hidden layer.
+        permuted: put the pixels into a fixed random order first.
 
     Raises:
         ValueError: an argument is not one of the above; the image is too small to be halved so
@@ -161,7 +163,7 @@ def ConvNet(
         raise ValueError(f"widths is {widths!r}; allowed: positive integers, one a convolution.")
     check_image_input(input_shape, classes, 2 ** len(widths), "ConvNet")
     image = keras.Input(input_shape, name="image")
-    x = image
+    x = PixelPermutation(name="permuted")(image) if permuted else image
     for number, width in enumerate(widths, start=1):
         x = keras.layers.Conv2D(
             width,

@@ -1,16 +1,21 @@
 """Data sets as train / validation / test, for tf.data or as NumPy arrays.
 
-Fashion-MNIST comes with the course and needs neither a network nor, with `numpy=True`,
-TensorFlow. Three further sets are fetched by TensorFlow Datasets when they are asked for.
-data/README.md says where each comes from and under what terms.
+Fashion-MNIST comes with the course and needs neither a network nor, as arrays, TensorFlow. Three
+further sets are fetched by TensorFlow Datasets when they are asked for. data/README.md says where
+each comes from and under what terms.
 
     from course_lib import data
-    splits = data.load()                        # tf.data, standardised
+    splits = data.load()                        # tf.data where TensorFlow is, standardised
     x, y = data.load(numpy=True).test           # arrays: (10000, 28, 28, 1) float32, (10000,) int32
+
+Order and augmentation of a training pass are drawn by Philox4x32-10 from the seed and the number
+of the pass, which TensorFlow and the few lines of NumPy below do alike: both ways give the same
+batches, except where pictures differ in size.
 """
 
 import functools
 import hashlib
+import importlib.util
 import os
 import struct
 import threading
@@ -32,7 +37,7 @@ _SHUFFLED_TOGETHER = 4096
 _PARTS = ("train", "validation", "test")
 # Of the 60,000 official training images of Fashion-MNIST; the other 5,000 are for validation.
 _FASHION_TRAIN = 55_000
-_SHIFT = 2
+_AUGMENT = {"shift": 2, "mirror": True, "cutout": 0}
 _RESTORE = "In a clone, `git checkout -- data` restores it; otherwise install the course again."
 
 
@@ -90,7 +95,8 @@ class Splits:
 
     `train`, `validation`, `test`: tf.data.Dataset of batches (images, labels), or pairs of
     NumPy arrays. Images are float32 (n, height, width, channels), labels int32 (n,).
-    `train` shuffles itself: every iteration is the next pass, so give `fit(..., shuffle=False)`.
+    A tf.data `train` shuffles itself: every iteration is the next pass, so give
+    `fit(..., shuffle=False)`. Arrays are in file order; `train_pass` shuffles them.
     `sizes`: number of images by split name. `image_shape`: (height, width, channels).
     `mean`, `std`: float32 arrays (channels,), on the 0 to 1 scale, so that
     `images * std + mean` undoes the standardisation.
@@ -105,6 +111,7 @@ class Splits:
     mean: np.ndarray
     std: np.ndarray
     sizes: dict
+    _recipe: object = None
     _passes: Callable | None = None
 
     @property
@@ -116,11 +123,84 @@ class Splits:
         """Return `train` such that its first pass is pass number `epoch` (counted from 0).
 
         A run that is taken up again after `epoch` epochs sees the same batches as one that was
-        never interrupted. Raises ValueError for NumPy arrays, which are in no order of passes.
+        never interrupted. Raises ValueError for NumPy arrays; see `train_pass`.
         """
         if self._passes is None:
-            raise ValueError("train_from works on tf.data; these splits were loaded as NumPy")
+            raise ValueError(
+                "train_from works on tf.data; these splits were loaded as NumPy, see train_pass"
+            )
         return self._passes(_integer("epoch", epoch, 0, 10**6))
+
+    def train_pass(self, epoch, batch_size=None, seed=None):
+        """Return the batches of pass number `epoch` (counted from 0) over the arrays of `train`.
+
+        They are those of tf.data: the same pictures in the same order, augmented alike.
+
+        Args:
+            epoch: number of the pass.
+            batch_size, seed: other ones than `load` was given.
+
+        Returns:
+            `Pass`, a sequence of (images, labels).
+
+        Raises:
+            ValueError: the splits were loaded for tf.data, or an argument is not allowed.
+        """
+        if not isinstance(self.train, tuple):
+            raise ValueError(
+                "train_pass works on arrays; these splits were loaded for tf.data, see train_from"
+            )
+        return Pass(
+            *self.train,
+            epoch,
+            batch_size=self._recipe.batch_size if batch_size is None else batch_size,
+            seed=self._recipe.seed if seed is None else seed,
+            augment=self._recipe.augment,
+            black=self._recipe.standardise(np.float32(0)),
+        )
+
+
+class Pass:
+    """The batches of one training pass over arrays: a sequence of (images, labels).
+
+    Args:
+        images: (n, height, width, channels) float32.
+        labels: (n,).
+        epoch: number of the pass, counted from 0.
+        batch_size: images per batch. The last batch may be smaller.
+        seed: with the epoch it decides the order and what augmentation draws.
+        augment: what `load` calls so, or False.
+        black: what a black pixel is in `images`, one number or one a channel.
+
+    Raises:
+        ValueError: an argument is not allowed.
+    """
+
+    def __init__(self, images, labels, epoch, batch_size=128, seed=0, augment=False, black=0.0):
+        self.images, self.labels = images, labels
+        self.batch_size = _integer("batch_size", batch_size, 1, 10**6)
+        self.augment = _augmentation(augment, min(images.shape[1:3]))
+        self.black = np.asarray(black, images.dtype)
+        key = _integer("seed", seed, 0, 2**31 - 1), _integer("epoch", epoch, 0, 10**6)
+        drawn = _draw(key, (_rows(self.augment), len(labels)))
+        self.order, self.moves = np.argsort(drawn[0]), drawn[1:]
+
+    def __len__(self):
+        return -(-len(self.labels) // self.batch_size)
+
+    def __getitem__(self, i):
+        first = range(0, len(self.labels), self.batch_size)[i]
+        chosen = self.order[first : first + self.batch_size]
+        images = self.images[chosen]
+        if self.augment:
+            moves = self.moves[:, first : first + self.batch_size]
+            sides = images.shape[1:3]
+            rows, columns, outside, cut = _places(moves, *sides, self.augment, np.where)
+            picture = np.arange(len(chosen))[:, None, None]
+            images = images[picture, rows[:, :, None], columns[:, None, :]]
+            images = np.where(outside[..., None], self.black, images)
+            images = np.where(cut[..., None], np.zeros_like(self.black), images)
+        return images, self.labels[chosen]
 
 
 def load(
@@ -129,7 +209,7 @@ def load(
     batch_size=128,
     image_size=None,
     train_limit=None,
-    numpy=False,
+    numpy=None,
     standardize=True,
     augment=False,
     seed=0,
@@ -157,14 +237,20 @@ def load(
             differ it must be given: the shorter side is scaled to image_size * 256 / 224 and
             the centre is cut out.
         train_limit: take only the first so many training images, class mix as it comes.
-        numpy: True gives (images, labels) arrays instead of tf.data, train in file order.
+        numpy: True gives (images, labels) arrays instead of tf.data, train in file order. None
+            does so where TensorFlow is not installed.
         standardize: True gives (pixel / 255 - mean) / std per channel; False gives [0, 1].
-        augment: True shifts training images by up to 2 pixels each way (black comes in; before
-            any resizing) and mirrors half of them. Where sizes differ, a random square is cut
-            out instead of the centre. tf.data only.
+        augment: True shifts training images by up to 2 pixels each way, after any resizing
+            (black comes in), and mirrors half of them. A dictionary such as {"shift": 4,
+            "mirror": True, "cutout": 8} changes that (a key left out is as for True): `shift` up
+            to half the side, and `cutout`, the side of a square that is set to 0, the mean of
+            standardised pictures, around a random pixel (DeVries and Taylor, arXiv:1708.04552).
+            Where sizes differ, True or False: a random square is cut out instead of the centre,
+            and mirrored or not; tf.data only.
         seed: decides order and augmentation of every training pass. Pass number k is the same
-            on every machine and in every process. (Where sizes differ, 4,096 neighbours at a
-            time are mixed; the files themselves are in shuffled order.)
+            on every machine, in every process, for tf.data and in `Splits.train_pass`. (Where
+            sizes differ, tf.data mixes 4,096 neighbours at a time; the files themselves are in
+            shuffled order.)
         data_dir: a TensorFlow Datasets folder to use instead of the usual ones: the variable
             COURSE_DATA_DIR, then data/ of the checkout, then the installed copy. Downloads
             go to the first of them that can be written, else to ~/tensorflow_datasets.
@@ -175,8 +261,11 @@ def load(
     Raises:
         ValueError: an argument is outside what is allowed.
         DataError: the set is damaged, or is not here and cannot be fetched.
-        ImportError: tf.data was asked for and TensorFlow is not installed.
+        ImportError: TensorFlow is not installed, and tf.data or a set that TensorFlow Datasets
+            fetches was asked for.
     """
+    if numpy is None:
+        numpy = importlib.util.find_spec("tensorflow") is None
     if name not in _SOURCES:
         raise ValueError(f"unknown data set {name!r}; known are: {', '.join(NAMES)}")
     source = _SOURCES[name]
@@ -191,9 +280,11 @@ def load(
         )
     if train_limit is not None:
         train_limit = _integer("train_limit", train_limit, 1, 10**9)
-    if numpy and augment:
+    if source.image_shape is not None:
+        augment = _augmentation(augment, image_size or min(source.image_shape[:2]))
+    elif not isinstance(augment, bool) or (augment and numpy):
         raise ValueError(
-            "augment=True needs tf.data, which draws anew in every pass; numpy is True"
+            f"augment is {augment!r}; allowed where sizes differ: True (tf.data only) and False"
         )
     if not numpy:
         _import_tensorflow()
@@ -230,6 +321,7 @@ def load(
         mean=np.asarray(source.mean, np.float32),
         std=np.asarray(source.std, np.float32),
         sizes=reader.sizes,
+        _recipe=recipe,
         _passes=None if numpy else reader.passes,
     )
 
@@ -243,6 +335,23 @@ def _integer(name, value, low, high):
     ):
         raise ValueError(f"{name} is {value!r}; allowed: whole numbers from {low} to {high}")
     return int(value)
+
+
+def _augmentation(augment, side):
+    """Return False or all of shift, mirror and cutout, or say which values are allowed."""
+    if isinstance(augment, bool):
+        return augment and dict(_AUGMENT)
+    if not isinstance(augment, dict) or not set(augment) <= set(_AUGMENT):
+        raise ValueError(
+            f"augment is {augment!r}; allowed: True, False, or a dictionary with keys of "
+            f"{', '.join(_AUGMENT)}"
+        )
+    whole = _AUGMENT | augment
+    if not isinstance(whole["mirror"], bool):
+        raise ValueError(f"mirror is {whole['mirror']!r}; allowed: True, False")
+    _integer("shift", whole["shift"], 0, side // 2)
+    _integer("cutout", whole["cutout"], 0, side)
+    return whole
 
 
 def _import_tensorflow():
@@ -435,6 +544,92 @@ def _read_arrays(builder, source):
     return arrays
 
 
+# ---- what a training pass draws
+
+
+def _philox(counter, key):
+    """Return four random words for each counter: (4, n) of 32 bits, held in uint64.
+
+    Args:
+        counter: (4, n) uint64 below 2**32.
+        key: (2,) uint64 below 2**32.
+
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", sec. 3.3
+    (Philox4x32-10).
+    """
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    for _ in range(10):
+        one, two = counter[0] * np.uint64(0xD2511F53), counter[2] * np.uint64(0xCD9E8D57)
+        counter = np.stack(
+            [
+                (two >> half) ^ counter[1] ^ key[0],
+                two & low,
+                (one >> half) ^ counter[3] ^ key[1],
+                one & low,
+            ]
+        )
+        key = (key + np.array([0x9E3779B9, 0xBB67AE85], np.uint64)) & low
+    return counter
+
+
+def _draw(key, shape):
+    """Return random int64 numbers over the whole range, those of `_draw_in_tensorflow`."""
+    words = np.array(key, np.int64).view(np.uint32).astype(np.uint64)
+    mixed = _philox(words[:, None], np.array([0x3EC8F720, 0x02461E29], np.uint64))[:, 0]
+    count = shape[0] * shape[1]
+    counter = np.zeros((4, -(-count // 2)), np.uint64)
+    counter[0], counter[2:] = np.arange(counter.shape[1]), mixed[2:, None]
+    drawn = _philox(counter, mixed[:2]).T.astype(np.uint32)
+    return drawn.ravel().view(np.int64)[:count].reshape(shape)
+
+
+def _draw_in_tensorflow(key, shape):
+    tf = _import_tensorflow()
+    return tf.random.stateless_uniform(
+        shape, seed=key, minval=None, maxval=None, dtype=tf.int64, alg="philox"
+    )
+
+
+def _rows(augment):
+    """Return how many numbers are drawn for each picture of a pass; the first gives the order."""
+    return 6 if augment else 1
+
+
+def _places(moves, height, width, augment, where):
+    """Return where the pixels of augmented pictures come from.
+
+    It is computed alike by NumPy and by TensorFlow.
+
+    Args:
+        moves: (5, n) int64 random numbers.
+        height, width: of the pictures.
+        augment: a dictionary of shift, mirror and cutout.
+        where: np.where or tf.where.
+
+    Returns:
+        rows (n, height) and columns (n, width), the pixel's place in the picture; outside and
+        cut, (n, height, width) bool: pixels that the picture does not have, or that cutout
+        takes away.
+    """
+    shift, half = augment["shift"], augment["cutout"] // 2
+    down, across, mirrored, top, left = (moves[k][:, None] for k in range(5))
+    rows = down % (2 * shift + 1) - shift + np.arange(height)
+    columns = across % (2 * shift + 1) - shift + np.arange(width)
+    if augment["mirror"]:
+        columns = where(mirrored % 2 == 0, columns[:, ::-1], columns)
+    lost = [(place < 0) | (place >= side) for place, side in ((rows, height), (columns, width))]
+    from_top, from_left = (
+        np.arange(side) - first % side + half for first, side in ((top, height), (left, width))
+    )
+    inside = [(place >= 0) & (place < augment["cutout"]) for place in (from_top, from_left)]
+    return (
+        rows % height,
+        columns % width,
+        lost[0][:, :, None] | lost[1][:, None, :],
+        inside[0][:, :, None] & inside[1][:, None, :],
+    )
+
+
 # ---- from pictures to what a network is fed
 
 
@@ -444,14 +639,14 @@ class _Recipe:
     image_size: int | None
     mean: np.ndarray
     std: np.ndarray
-    augment: bool
+    augment: dict | bool
     seed: int
 
     def passes(self, one_pass, size, first):
-        """Return a tf.data.Dataset whose k-th iteration is pass `first` + k.
+        """Return a tf.data.Dataset whose k-th iteration is pass `first` + k over `size` images.
 
-        `one_pass(order, seed)` makes the batches of one pass from a permutation of `size`
-        images and a number to draw from. Both depend on nothing but the seed and the pass.
+        `one_pass(key)` makes the batches of one pass from the seed and the number of the pass,
+        (2,) int64, and depends on nothing else.
         """
         tf = _import_tensorflow()
         with tf.device("cpu:0"):  # where tf.data runs, also on a machine with a GPU
@@ -459,25 +654,22 @@ class _Recipe:
 
         # A Python generator would be plainer, but TensorFlow then makes every process return
         # freed memory at once, which costs a third of the training speed.
-        def draw(_):
-            key = tf.stack([tf.constant(self.seed, tf.int64), number.assign_add(1)])
-            uniform = functools.partial(
-                tf.random.stateless_uniform, seed=key, dtype=tf.int64, alg="philox"
-            )
-            order = tf.argsort(uniform([size], minval=None))
-            return order, uniform([], maxval=2**31)
+        def count(_):
+            return tf.stack([tf.constant(self.seed, tf.int64), number.assign_add(1)])
 
-        drawn = tf.data.Dataset.from_tensors(0).map(draw)
         steps = -(-size // self.batch_size)
-        batches = drawn.flat_map(one_pass)
+        batches = tf.data.Dataset.from_tensors(0).map(count).flat_map(one_pass)
         return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
-    def finish(self, images, einsum):
-        """Resize (n, h, w, c) float32 images in [0, 1] and standardise them."""
-        if self.image_size is not None:
-            down, across = (_resizing(side, self.image_size) for side in images.shape[1:3])
-            images = einsum("oh,nhwc->nowc", down, images)
-            images = einsum("pw,nowc->nopc", across, images)
+    def resize(self, images, einsum):
+        """Resize (n, h, w, c) float32 images in [0, 1]."""
+        if self.image_size is None:
+            return images
+        down, across = (_resizing(side, self.image_size) for side in images.shape[1:3])
+        images = einsum("oh,nhwc->nowc", down, images)
+        return einsum("pw,nowc->nopc", across, images)
+
+    def standardise(self, images):
         return (images - self.mean) / self.std
 
 
@@ -496,20 +688,25 @@ class _InMemory:
     def arrays(self, part):
         images, labels = self._arrays[part]
         images = images.astype(np.float32) / np.float32(255)
-        return self.recipe.finish(images, np.einsum), labels.copy()
+        return self.recipe.standardise(self.recipe.resize(images, np.einsum)), labels.copy()
 
     def _tensors(self, part):
         tf = _import_tensorflow()
         with tf.device("cpu:0"):
             return [tf.constant(array) for array in self._arrays[part]]
 
+    def _fed(self, images, chosen):
+        """Return the chosen of some bytes as a network is fed with them."""
+        tf = _import_tensorflow()
+        pictures = tf.cast(tf.gather(images, chosen), tf.float32) / 255
+        return self.recipe.standardise(self.recipe.resize(pictures, tf.einsum))
+
     def batches(self, part):
         tf = _import_tensorflow()
         images, labels = self._tensors(part)
 
         def batch(chosen):
-            pictures = tf.cast(tf.gather(images, chosen), tf.float32) / 255
-            return self.recipe.finish(pictures, tf.einsum), tf.gather(labels, chosen)
+            return self._fed(images, chosen), tf.gather(labels, chosen)
 
         numbers = tf.data.Dataset.range(self.sizes[part]).batch(self.recipe.batch_size)
         return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -517,18 +714,30 @@ class _InMemory:
     def passes(self, first):
         tf = _import_tensorflow()
         images, labels = self._tensors("train")
+        size, augment = self.sizes["train"], self.recipe.augment
 
-        def one_pass(order, seed):
-            def batch(step, chosen):
-                pictures = tf.cast(tf.gather(images, chosen), tf.float32) / 255
-                if self.recipe.augment:
-                    pictures = _shift_and_mirror(pictures, tf.stack([seed, step]))
-                return self.recipe.finish(pictures, tf.einsum), tf.gather(labels, chosen)
+        def batch(chosen, moves):
+            pictures = self._fed(images, chosen)
+            if augment:
+                sides = pictures.shape[1:3]
+                moves = tf.transpose(moves)
+                rows, columns, outside, cut = _places(moves, *sides, augment, tf.where)
+                pictures = tf.gather(pictures, rows, axis=1, batch_dims=1)
+                pictures = tf.gather(pictures, columns, axis=2, batch_dims=1)
+                black = self.recipe.standardise(np.float32(0))
+                pictures = tf.where(outside[..., None], black, pictures)
+                pictures = tf.where(cut[..., None], np.zeros_like(black), pictures)
+            return pictures, tf.gather(labels, chosen)
 
-            numbers = tf.data.Dataset.from_tensor_slices(order).batch(self.recipe.batch_size)
-            return numbers.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+        def one_pass(key):
+            drawn = _draw_in_tensorflow(key, (_rows(augment), size))
+            pictures = tf.data.Dataset.from_tensor_slices(
+                (tf.argsort(drawn[0]), tf.transpose(drawn[1:]))
+            )
+            batches = pictures.batch(self.recipe.batch_size)
+            return batches.map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
-        return self.recipe.passes(one_pass, self.sizes["train"], first)
+        return self.recipe.passes(one_pass, size, first)
 
 
 class _Streamed:
@@ -569,7 +778,9 @@ class _Streamed:
         tf = _import_tensorflow()
         examples = self._encoded("train")
 
-        def one_pass(_, seed):
+        def one_pass(key):
+            seed = tf.random.stateless_uniform([], key, maxval=2**31, dtype=tf.int64, alg="philox")
+
             def picture(number, example):
                 key = tf.stack([seed, number]) if self.recipe.augment else None
                 return self._picture(example["image"], key), tf.cast(example["label"], tf.int32)
@@ -609,22 +820,7 @@ class _Streamed:
             # A product just below the bound may round up to it.
             top_left = tf.minimum(top_left, scaled - side)
         image = tf.image.crop_to_bounding_box(image, top_left[0], top_left[1], side, side)
-        return (image - self.recipe.mean) / self.recipe.std
-
-
-def _shift_and_mirror(images, key):
-    """Shift each image by up to _SHIFT pixels (black comes in) and mirror half of them."""
-    tf = _import_tensorflow()
-    count, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    padded = tf.pad(images, [[0, 0], [_SHIFT, _SHIFT], [_SHIFT, _SHIFT], [0, 0]])
-    moves = tf.random.stateless_uniform(
-        [2, count], key, maxval=2 * _SHIFT + 1, dtype=tf.int32, alg="philox"
-    )
-    rows, columns = moves[0][:, None] + tf.range(height), moves[1][:, None] + tf.range(width)
-    mirrored = tf.random.stateless_uniform([count, 1], key + 1, alg="philox") < 0.5
-    columns = tf.where(mirrored, columns[:, ::-1], columns)
-    shifted = tf.gather(padded, rows, axis=1, batch_dims=1)
-    return tf.gather(shifted, columns, axis=2, batch_dims=1)
+        return self.recipe.standardise(image)
 
 
 @functools.cache

@@ -233,3 +233,86 @@ def residual_block():
     for x, text in ((0, "$y = \\mathrm{ReLU}(F(x))$"), (4.2, "$y = \\mathrm{ReLU}(F(x) + x)$")):
         axes.text(x, -0.4, text, ha="center", va="center")
     return figure
+
+
+def _chain(axes, places, texts):
+    """Write texts in boxes at places, (x, y) each, over whatever lines lie below."""
+    look = {"ha": "center", "va": "center", "fontsize": 9, "zorder": 3}
+    for (x, y), text in zip(places, texts):
+        axes.text(x, y, text, bbox={"boxstyle": "round", "facecolor": "white"}, **look)
+    axes.axis("off")
+
+
+def inception(modules, channels):
+    """Draw Inception modules side by side, each with its layers and their output channels.
+
+    Args:
+        modules: {title: a built or unbuilt `course_lib.googlenet.InceptionModule`}.
+        channels: of the input.
+
+    Returns:
+        The figure.
+    """
+    figure, panels = figures.canvas(1, len(modules), width=4.5 * len(modules), height=3.7)
+    for axes, (title, module) in zip(panels, modules.items()):
+        for x, branch in enumerate(module.branches):
+            heights = (1, 2) if len(branch) == 2 else (1.5,)
+            axes.plot(*zip((1.5, 0), (x, 1), (x, 2), (1.5, 3)), color="grey", zorder=0)
+            widths = [channels if s is module.pool else s.config["filters"] for s in branch]
+            texts = [f"{s.name.replace('_', ' ')}\n{width}" for s, width in zip(branch, widths)]
+            _chain(axes, [(x, y) for y in heights], texts)
+        total = module.compute_output_shape((None, 28, 28, channels))[-1]
+        _chain(axes, [(1.5, 0), (1.5, 3)], [f"input\n{channels}", f"concatenate\n{total}"])
+        axes.set(xlim=(-0.6, 3.6), ylim=(-0.4, 3.4), title=title)
+    return figure
+
+
+def shuffle_units(units):
+    """Draw ShuffleNet units side by side, the input below.
+
+    Args:
+        units: {title: (what the shortcut does, how the two join, channels of input, bottleneck,
+            branch and output)}.
+
+    Returns:
+        The figure.
+    """
+    figure, panels = figures.canvas(1, len(units), width=4.25 * len(units), height=4)
+    for axes, (title, (shortcut, join, (first, narrow, branch, out))) in zip(panels, units.items()):
+        steps = (
+            f"input: {first}",
+            f"grouped 1 x 1: {narrow}",
+            "channel shuffle",
+            f"depthwise 3 x 3: {narrow}",
+            f"grouped 1 x 1: {branch}",
+            f"{join}, ReLU: {out}",
+        )
+        axes.plot([0, 0], [0, 5], color="grey", zorder=0)
+        axes.plot([0, 1.5, 1.5, 0], [0.25, 1, 4, 4.75], color="grey", zorder=0)
+        _chain(axes, [*((0, y) for y in range(6)), (1.5, 2.5)], [*steps, shortcut])
+        axes.set(xlim=(-0.9, 2.2), ylim=(-0.4, 5.4), title=title)
+    return figure
+
+
+def fire(channels, squeeze, expand1x1, expand3x3, title):
+    """Draw a Fire module with the output channels of its layers, the input below.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = figures.canvas(width=6, height=3.6)
+    for side in (0.4, 1.6):
+        axes.plot([1, 1, side, 1], [0, 1, 2, 3], color="grey", zorder=0)
+    _chain(
+        axes,
+        [(1, 0), (1, 1), (0.4, 2), (1.6, 2), (1, 3)],
+        [
+            f"input\n{channels}",
+            f"squeeze 1 x 1\n{squeeze}",
+            f"expand 1 x 1\n{expand1x1}",
+            f"expand 3 x 3\n{expand3x3}",
+            f"concatenate\n{expand1x1 + expand3x3}",
+        ],
+    )
+    axes.set(xlim=(-0.2, 2.2), ylim=(-0.4, 3.4), title=title)
+    return figure

@@ -3,9 +3,10 @@
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
 
-from course_lib.profile import has_gpu
+from course_lib.profile import accelerator, has_gpu
 
 # The oldest and the newest version of each package that the tests have passed with; see
 # CONTRIBUTING.md. Anything between or near them is expected to work.
@@ -21,8 +22,9 @@ MEMORY_NEEDED = 4  # GiB; a chapter's kernel takes up to about 2
 
 
 def _minor(version):
-    """Return (3, 15) for "3.15.1"."""
-    return tuple(int(part) for part in version.split(".")[:2])
+    """Return (3, 15) for "3.15.1", (4, 0) for "4.0rc1", None for what is no version."""
+    found = re.match(r"(\d+)(?:\.(\d+))?", version)
+    return found and (int(found[1]), int(found[2] or 0))
 
 
 def versions():
@@ -41,7 +43,11 @@ def judge_version(package, version):
     oldest, newest = VERIFIED[package]
     if version is None:
         return f"missing; install it with: pip install {package}"
+    if _minor(version) is None:
+        return f"{version!r} cannot be read as a version; verified are {oldest} to {newest}"
     if _minor(version) < _minor(oldest):
+        if package == "python":
+            return f"older than the verified {oldest}; install Python {newest} and begin again"
         return f"older than the verified {oldest}; update it with: pip install -U {package}"
     if _minor(version) > _minor(newest):
         return f"newer than the verified {newest}; expected to work"
@@ -109,7 +115,7 @@ def write_report(profile, file="bug_report.txt"):
     size = memory()
     lines = [f"{package} {version}" for package, version in versions().items()]
     lines += [
-        f"backend {keras.backend.backend()}, profile {profile.name}, accelerator {has_gpu()}",
+        f"backend {keras.backend.backend()}, profile {profile.name}, accelerator {accelerator()}",
         f"system {platform.platform()}",
         f"cores {os.cpu_count()}, memory {f'{size:.0f} GiB' if size else 'unknown'}",
     ]

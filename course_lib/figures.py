@@ -113,6 +113,30 @@ def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
     return axes.figure
 
 
+def dots(groups, x_label, title, axes=None):
+    """Draw one row a group: a dot a run, and the mean with its 95 % interval (Student's t).
+
+    Args:
+        groups: {name: one number a run, at least two}; the first is drawn on top.
+
+    Returns:
+        The figure.
+    """
+    from scipy import stats
+
+    if axes is None:
+        _, axes = canvas(height=1.2 + 0.45 * len(groups))
+    for place, values in enumerate(groups.values()):
+        values = np.asarray(values, "float64")
+        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
+        axes.plot(values, [place] * len(values), "o", color=COLOURS[0], alpha=0.6, markersize=5)
+        axes.errorbar(values.mean(), place + 0.25, xerr=half, fmt="|", color=COLOURS[1], capsize=3)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.invert_yaxis()
+    axes.set(xlabel=x_label, title=title)
+    return axes.figure
+
+
 def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
     """Draw one labelled point a name.
 

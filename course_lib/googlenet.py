@@ -65,6 +65,14 @@ class InceptionModule(Block):
         if reduce:
             self.projection = unit(projection, 1, "pool_proj")
 
+    @property
+    def branches(self):
+        """The layers of the four branches, each from the input on: to look at the module."""
+        if not self.reduce:
+            return [[self.conv1], [self.conv3], [self.conv5], [self.pool]]
+        three, five = [self.reduce3, self.conv3], [self.reduce5, self.conv5]
+        return [[self.conv1], three, five, [self.pool, self.projection]]
+
     def call(self, x):
         p1 = self.conv1(x)
         p2 = self.conv3(self.reduce3(x) if self.reduce else x)

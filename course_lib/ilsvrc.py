@@ -45,10 +45,15 @@ def crop(image, top, left, side=224):
     """Cut out a square whose upper left corner is at (top, left), in pixels.
 
     Raises:
-        ValueError: the square does not lie inside the picture.
+        ValueError: the square does not lie inside the picture, or the picture is too small.
     """
     image = _picture(image)
     height, width = image.shape[:2]
+    if side > min(height, width):
+        raise ValueError(
+            f"the picture of {height} x {width} is smaller than the square of {side} pixels; "
+            "resize_shorter_side makes it larger."
+        )
     if not (0 <= top <= height - side and 0 <= left <= width - side):
         raise ValueError(
             f"a square of {side} pixels at ({top}, {left}) leaves the picture of "
@@ -69,10 +74,13 @@ def random_crop_and_flip(image, rng, side=224):
     Args:
         rng: a `numpy.random.Generator`.
 
+    Raises:
+        ValueError: the picture is smaller than the square.
+
     Source: AlexNet sec. 4.1, first form of augmentation.
     """
     height, width = _picture(image).shape[:2]
-    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    top, left = (rng.integers(max(length - side, 0) + 1) for length in (height, width))
     square = crop(image, top, left, side)
     return square[:, ::-1] if rng.random() < 0.5 else square
 

@@ -8,6 +8,7 @@ import inspect
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 serializable = keras.saving.register_keras_serializable(package="course_lib")
@@ -248,6 +249,28 @@ def padded_pool(x, name):
     """3x3 max-pooling at stride 2 after one pixel of zeros: n pixels -> n / 2, rounded up."""
     x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
     return keras.layers.MaxPooling2D(3, 2, name=name)(x)
+
+
+@serializable
+class PixelPermutation(keras.layers.Layer):
+    """Put the pixels of every picture into one fixed random order; channels stay together.
+
+    Shapes: (batch, height, width, channels) -> the same. The order is the one of
+    `course_lib.convolution.permute` with seed 0.
+    """
+
+    def call(self, inputs):
+        _, height, width, channels = inputs.shape
+        order = np.random.default_rng(0).permutation(height * width)
+        pixels = ops.reshape(inputs, (-1, height * width, channels))
+        return ops.reshape(ops.take(pixels, order, axis=1), (-1, height, width, channels))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def multiply_adds(self, input_shape, output_shape):
+        """Zero: the pixels only change places."""
+        return 0
 
 
 def check_choice(argument, given, allowed):

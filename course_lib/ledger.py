@@ -1,13 +1,8 @@
-"""What each paper says (papers/<word>.toml), and how a model or a measurement compares with it."""
+"""What each paper says (papers/<word>.toml), and how a model compares with it."""
 
 import importlib.resources
-import math
 import tomllib
 from dataclasses import dataclass
-
-HOLDS = "holds here"
-UNSEEN = "does not show at this scale"
-CONTRADICTS = "contradicts"
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,12 @@ class Ledger:
             print(f"    {row['reason']}")
 
 
+def words():
+    """Return the words of all ledgers."""
+    folder = importlib.resources.files("course_lib") / "papers"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
+
+
 def load(word):
     """Read one paper's ledger.
 
@@ -70,8 +71,7 @@ def load(word):
     folder = importlib.resources.files("course_lib") / "papers"
     file = folder / f"{word}.toml"
     if not file.is_file():
-        known = sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml"))
-        raise ValueError(f"no ledger is called {word!r}; allowed: {', '.join(known)}.")
+        raise ValueError(f"no ledger is called {word!r}; allowed: {', '.join(words())}.")
     facts = tomllib.loads(file.read_text(encoding="utf-8"))
     parts = ("citation", "claims", "results", "variants", "deviations")
     empty = {"citation": {}, "variants": {}}
@@ -124,61 +124,3 @@ def show_comparison(model, word, variant):
     for row in rows:
         cells = [row[0].ljust(width[0])] + [row[i].rjust(width[i]) for i in (1, 2)] + [row[3]]
         print("  ".join(cells).rstrip())
-
-
-# Two-sided 95 % points of Student's t by degrees of freedom, 1 to 10 (any table of the t law).
-T95 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-
-
-def judge(claimed_better, claimed_worse):
-    """Decide a claim "this is lower than that" from runs that differ in nothing else but seeds.
-
-    The difference of the means is set against its 95 % interval (Welch, with the smaller
-    group's degrees of freedom, which errs towards "does not show").
-
-    Args:
-        claimed_better: one number a seed, for the side that the paper says is lower (an error,
-            an epoch count, a loss).
-        claimed_worse: the same for the other side.
-
-    Returns:
-        (verdict, difference, half width): "holds here" when the interval lies above 0,
-        "contradicts" when it lies below, "does not show at this scale" when it holds 0.
-        The difference is worse minus better, so positive agrees with the paper.
-
-    Raises:
-        ValueError: fewer than three runs on a side.
-    """
-    groups = [list(map(float, claimed_better)), list(map(float, claimed_worse))]
-    if min(map(len, groups)) < 3:
-        raise ValueError(
-            f"{len(groups[0])} and {len(groups[1])} runs are given; a verdict needs three a side."
-        )
-    means = [sum(g) / len(g) for g in groups]
-    spread = sum(
-        sum((x - mean) ** 2 for x in g) / (len(g) - 1) / len(g) for g, mean in zip(groups, means)
-    )
-    freedom = min(len(g) for g in groups) - 1
-    half = (T95[freedom - 1] if freedom <= len(T95) else 1.96) * math.sqrt(spread)
-    difference = means[1] - means[0]
-    if abs(difference) <= half:
-        return UNSEEN, difference, half
-    return HOLDS if difference > 0 else CONTRADICTS, difference, half
-
-
-def verdict(word, number, ours, result):
-    """Print one claim's line: the paper's number, ours, and the verdict.
-
-    Args:
-        word: the paper, for example "alexnet".
-        number: the claim's number in the ledger.
-        ours: what was measured here, as text with its unit.
-        result: "holds here", "does not show at this scale" or "contradicts".
-
-    Raises:
-        ValueError: the claim or the verdict is unknown.
-    """
-    if result not in (HOLDS, UNSEEN, CONTRADICTS):
-        raise ValueError(f"verdict is {result!r}; allowed: {HOLDS!r}, {UNSEEN!r}, {CONTRADICTS!r}.")
-    paper = load(word).claim(number)["number"] or "no number"
-    print(f"[{number}] paper: {paper} · here: {ours} · {result}")

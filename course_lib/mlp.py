@@ -8,7 +8,7 @@ activation. The last gives logits, one score a class. Arrays keep their type, fl
 import keras
 import numpy as np
 
-from course_lib.layers import check_choice, check_image_input
+from course_lib.layers import PixelPermutation, check_choice, check_image_input
 
 # name: (the function of the sum s, its slope written with the function's own output h)
 ACTIVATIONS = {
@@ -121,7 +121,15 @@ def step(layers, slopes, learning_rate):
     ]
 
 
-def MLP(input_shape=(28, 28, 1), classes=10, *, hidden=(128,), activation="relu", name="mlp"):
+def MLP(
+    input_shape=(28, 28, 1),
+    classes=10,
+    *,
+    hidden=(128,),
+    activation="relu",
+    permuted=False,
+    name="mlp",
+):
     """Build the same network in Keras.
 
     Shapes: (batch, height, width, channels) -> (batch, classes), logits.
@@ -131,6 +139,7 @@ def MLP(input_shape=(28, 28, 1), classes=10, *, hidden=(128,), activation="relu"
         classes: number of classes.
         hidden: neurons of each hidden layer; () builds a single layer, without a hidden one.
         activation: "relu", "sigmoid", "tanh", or "linear", which is none.
+        permuted: put the pixels into a fixed random order first, as chapter 02 does.
 
     The weights start as in `initialise`, but Keras cuts the normal distribution off at two
     deviations and widens it to keep the deviation.
@@ -143,7 +152,8 @@ def MLP(input_shape=(28, 28, 1), classes=10, *, hidden=(128,), activation="relu"
     if not all(isinstance(units, int) and units > 0 for units in hidden):
         raise ValueError(f"hidden is {hidden!r}; allowed: positive integers, one a hidden layer.")
     image = keras.Input(input_shape, name="image")
-    x = keras.layers.Flatten(name="flatten")(image)
+    x = PixelPermutation(name="permuted")(image) if permuted else image
+    x = keras.layers.Flatten(name="flatten")(x)
     for number, units in enumerate(hidden, start=1):
         x = keras.layers.Dense(
             units, activation, kernel_initializer="he_normal", name=f"hidden{number}"

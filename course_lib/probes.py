@@ -5,11 +5,14 @@ what they were before.
 """
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
 
+from course_lib.convolution import shift
 from course_lib.layers import check_choice
+from course_lib.training import evaluate, fit
 
 
 def _layers(model, kind):
@@ -170,3 +173,83 @@ def connections(block):
         for source, part in enumerate(np.split(kernel, ends, axis=2)):
             strength[source, i] = part.mean()
     return strength
+
+
+# What a run of course_lib/experiments does after training (`after = ["probes.gradients"]`). Each
+# takes the trained network, the splits as arrays, and a function that builds the untrained network
+# again; it returns what the record keeps.
+
+BATCH, TEST_IMAGES = 256, 1000
+DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def gradients(model, splits, untrained):
+    """Return the gradient norms of one batch before and after training.
+
+    {"start", "end": {"layers": as `gradient_norms`, "first": the first layer's norm,
+    "first_over_last": that over the last convolution's}}.
+    """
+    images, labels = (part[:BATCH] for part in splits.train)
+    found = {}
+    for when, network in (("start", untrained()), ("end", model)):
+        norms = gradient_norms(network, images, labels)
+        first, *_, last, _ = norms.values()
+        found[when] = {"layers": norms, "first": first, "first_over_last": first / last}
+    return found
+
+
+def responses(model, splits, untrained):
+    """Return {"layers": as `response_deviations`, "mean": their mean} for one training batch."""
+    found = response_deviations(model, splits.train[0][:BATCH])
+    return {"layers": found, "mean": float(np.mean(list(found.values())))}
+
+
+def blocks(model, splits, untrained):
+    """Return the test error whole and without each residual block, on the first test pictures."""
+    images, labels = (part[:TEST_IMAGES] for part in splits.test)
+    removed = {}
+    for layer in model.layers:
+        if hasattr(layer, "skip"):
+            with without(model, layer.name):
+                removed[layer.name] = error(model, images, labels)
+    return {"whole": error(model, images, labels), "removed": removed}
+
+
+def shifts(model, splits, untrained):
+    """Return the test accuracy on pictures moved by 0 to 4 pixels, the mean of four directions.
+
+    {"0": ..., "4": ..., "lost": points of accuracy lost, mean of 1 to 4 pixels}.
+    """
+    images, labels = splits.test
+    found = {}
+    for pixels in range(5):
+        moved = [shift(images, pixels * right, pixels * down) for right, down in DIRECTIONS]
+        each = [evaluate(model, (pictures, labels))["accuracy"] for pictures in moved]
+        found[str(pixels)] = float(np.mean(each))
+    lost = [found["0"] - found[str(pixels)] for pixels in range(1, 5)]
+    return {**found, "lost": 100 * float(np.mean(lost))}
+
+
+def features(model, splits, untrained):
+    """Return the test error in percent of one linear layer on pixels and on convolved features.
+
+    {"pixels", "random": features of the untrained network, "learned": of the trained one}: the
+    maps before the network is flattened. Each layer is trained on the same pictures.
+    """
+    keras.utils.set_random_seed(0)
+    found = {}
+    for name, network in (("pixels", None), ("random", untrained()), ("learned", model)):
+        parts = {part: getattr(splits, part) for part in ("train", "validation", "test")}
+        if network is not None:
+            maps = keras.Model(network.input, network.get_layer("flatten").input)
+            parts = {
+                part: (maps.predict(images, batch_size=512, verbose=0), labels)
+                for part, (images, labels) in parts.items()
+            }
+        changed = dataclasses.replace(splits, **parts)
+        image = keras.Input(changed.train[0].shape[1:])
+        logits = keras.layers.Dense(splits.classes)(keras.layers.Flatten()(image))
+        layer = keras.Model(image, logits)
+        fit(layer, changed, epochs=10, learning_rate=3e-3, progress=False)
+        found[name] = 100 * evaluate(layer, changed.test)["error"]
+    return found

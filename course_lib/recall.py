@@ -56,7 +56,9 @@ def answer(chapter, number, given=None):
         print(f"{number}. open: put your answer in place of None and run the cell again")
     elif _same(given, question["answer"]):
         print(f"{number}. right: {question['because']}")
-    elif isinstance(given, str) and given.strip().lower() not in question.get("choices", [given]):
+    elif isinstance(given, str) and "choices" not in question:
+        print(f"{number}. {given!r} is text; the answer is a whole number, without quotes")
+    elif isinstance(given, str) and given.strip().lower() not in question["choices"]:
         print(f"{number}. {given!r} is not one of: {', '.join(question['choices'])}")
     else:
         print(f"{number}. not yet: {question['hint']} (chapter {question['chapter']})")

@@ -1,53 +1,40 @@
-"""One recipe for every network: seeds, optimiser, schedule, quiet progress, resume, record.
+"""Train, predict and evaluate any Keras classifier: one recipe, quiet progress, resume."""
 
-    python -m course_lib.training alexnet_small --epochs 5 --seeds 0 1 2 \\
-        --record course_lib/records/alexnet
-"""
-
-import argparse
-import ast
 import contextlib
-import datetime
-import importlib.resources
+import functools
 import json
 import os
-import platform
 import sys
 import time
-import zlib
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from course_lib.data import Pass
 from course_lib.metrics import top_k_error
-from course_lib.profile import has_gpu
 
 AUXILIARY_WEIGHT = 0.3  # GoogLeNet sec. 5; used by a model whose outputs are a dictionary
 
 
 class Batches(keras.utils.PyDataset):
-    """Images and labels in memory, in an order that depends on the seed and the epoch alone."""
+    """The batches of pictures in memory for Keras: those of `one_pass(epoch)`."""
 
-    def __init__(self, images, labels, batch_size, seed, epoch, heads):
+    def __init__(self, one_pass, epoch, heads):
         super().__init__()
-        self.images, self.labels, self.batch_size = images, labels, batch_size
-        self.seed, self.epoch, self.heads = seed, epoch, heads
-        self._shuffle()
+        self.one_pass, self.heads = one_pass, heads
+        self.turn_to(epoch)
 
-    def _shuffle(self):
-        self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.labels))
+    def turn_to(self, epoch):
+        """Go to a pass. `fit` does at each epoch: Keras's own signals come once too often."""
+        self.batches = self.one_pass(epoch)
 
     def __len__(self):
-        return -(-len(self.labels) // self.batch_size)
+        return len(self.batches)
 
     def __getitem__(self, i):
-        chosen = self.order[i * self.batch_size : (i + 1) * self.batch_size]
-        return self.images[chosen], for_heads(self.labels[chosen], self.heads)
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self._shuffle()
+        images, labels = self.batches[i]
+        return images, for_heads(labels, self.heads)
 
 
 def heads_of(model):
@@ -214,15 +201,16 @@ def fit(
     optimizer="adam",
     schedule="cosine",
     weight_decay=0.0,
-    batch_size=128,
-    seed=0,
+    batch_size=None,
+    keep="best",
+    seed=None,
     resume=None,
     progress=True,
 ):
-    """Train a classifier that returns logits, and leave it with its best weights.
+    """Train a classifier that returns logits.
 
     The learning rate rises over the first fifth of the steps and then falls to zero along a
-    cosine; the weights kept are those of the epoch with the best validation accuracy.
+    cosine.
 
     Args:
         model: a `keras.Model`. A dictionary of outputs has its logits under "main"; the others
@@ -231,10 +219,12 @@ def fit(
         epochs: passes over the training images.
         learning_rate: the highest learning rate.
         optimizer: "adam", or "sgd" with momentum 0.9 as in the papers.
-        schedule: "cosine", or None for a constant learning rate.
+        schedule: "cosine", or "constant".
         weight_decay: decoupled decay of the kernels, a step and learning rate.
-        batch_size: for NumPy pairs only; tf.data comes in batches.
-        seed: order of the training images, for NumPy pairs only.
+        keep: the weights that the model is left with: "best", those of the epoch with the best
+            validation accuracy, or "last".
+        batch_size: for NumPy pairs only; None: the one that they were loaded with, else 128.
+        seed: order and augmentation, for NumPy pairs only; None: as loaded, else 0.
         resume: a file. It is written after every epoch; if it exists, training goes on from it,
             with the result of a run that was never interrupted.
         progress: print one line an epoch.
@@ -247,6 +237,8 @@ def fit(
     """
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
+    if keep not in ("best", "last"):
+        raise ValueError(f"keep is {keep!r}; allowed: 'best', 'last'.")
     heads = heads_of(model)
     in_memory = isinstance(splits.train, tuple)
     if in_memory:
@@ -254,10 +246,15 @@ def fit(
             check_batch(model, *pair)
         images, labels = splits.validation
         validation = images, for_heads(labels, heads)
-        steps = -(-len(splits.train[1]) // batch_size)
+        given = {"batch_size": batch_size, "seed": seed}
+        given = {name: value for name, value in given.items() if value is not None}
+        own_pass = functools.partial(Pass, *splits.train)  # for pairs that nothing loaded
+        one_pass = functools.partial(getattr(splits, "train_pass", own_pass), **given)
+        steps = len(one_pass(0))
     else:
         for split in (splits.train, splits.validation):
-            check_batch(model, *next(iter(split.take(1).as_numpy_iterator())))
+            images, labels = next(iter(split.take(1).as_numpy_iterator()))
+            check_batch(model, images, labels)
         validation = splits.validation
         steps = len(splits.train)
     rate = learning_rate
@@ -269,8 +266,8 @@ def fit(
             warmup_target=learning_rate,
             warmup_steps=warm,
         )
-    elif schedule is not None:
-        raise ValueError(f"schedule is {schedule!r}; allowed: 'cosine', None.")
+    elif schedule != "constant":
+        raise ValueError(f"schedule is {schedule!r}; allowed: 'cosine', 'constant'.")
     decay = weight_decay or None
     if optimizer == "adam":
         chosen = keras.optimizers.Adam(rate, weight_decay=decay)
@@ -296,9 +293,17 @@ def fit(
     if resume and keeper.file.exists():
         keeper.restore(model)
     done = len(keeper.rows)
+    callbacks = [keeper] + ([Progress(epochs)] if progress else [])
     if in_memory:
-        train = Batches(*splits.train, batch_size, seed, done, heads)
+        train = Batches(one_pass, done, heads)
+        callbacks.append(
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: train.turn_to(epoch))
+        )
     else:
+        if keras.backend.backend() != "tensorflow":
+            # A model whose loss and metrics are not built reads a batch before it trains, and
+            # with it the first pass would be lost.
+            model.test_on_batch(images, for_heads(labels, heads))
         train = splits.train_from(done)
         if heads:
             train, validation = (
@@ -313,13 +318,13 @@ def fit(
             epochs=epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[keeper] + ([Progress(epochs)] if progress else []),
+            callbacks=callbacks,
         )
     except KeyboardInterrupt:
         interrupted = True
         where = f"; run again to go on from {resume}" if resume else ""
         print(f"\ninterrupted after {len(keeper.rows)} of {epochs} epochs{where}")
-    if keeper.best is not None:
+    if keep == "best" and keeper.best is not None:
         model.set_weights(keeper.best)
     best = keeper.rows[keeper.best_row]["epoch"] if keeper.rows else None
     return {"epochs": keeper.rows, "best_epoch": best, "interrupted": interrupted}
@@ -365,198 +370,3 @@ def precision(policy):
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def surroundings():
-    """Return the device and the versions that a record names."""
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.split(":", 1)[1].strip()
-                break
-    backend = keras.backend.backend()
-    versions = {"python": platform.python_version(), "keras": keras.__version__}
-    versions["numpy"] = np.__version__
-    versions[backend] = __import__(backend).__version__
-    device = "gpu" if has_gpu() else "cpu"
-    return {
-        "device": {"kind": device, "processor": processor, "cores": os.cpu_count()},
-        "versions": versions,
-    }
-
-
-def run(
-    name, *, seed, changes=None, data=None, policy="float32", resume=None, progress=True, **recipe
-):
-    """Build a registered network from a seed, train it, test it, and return the record.
-
-    Args:
-        name: a name of `course_lib.zoo`, for example "alexnet_small".
-        seed: fixes the initial weights, dropout and the order of the images.
-        changes: builder arguments to replace.
-        data: arguments of `course_lib.data.load`, for example {"train_limit": 10000}.
-        policy: see `precision`.
-        resume: see `fit`.
-        recipe: the remaining arguments of `fit`, `epochs` among them.
-
-    Returns:
-        (record, model). The record is what `save_record` writes. "train_seconds" go by the clock;
-        "processor_seconds" are what one idle core would take (on a GPU: what its host did). Both
-        include the validation after each epoch.
-    """
-    from course_lib import zoo
-    from course_lib.data import load
-
-    changes, data = changes or {}, data or {}
-    zoo.names()  # imports all modules now: some draw random numbers when they are imported
-    keras.utils.set_random_seed(seed)
-    with precision(policy):
-        model = zoo.build(name, **changes)
-    splits = load(seed=seed, **data)
-    history = fit(model, splits, seed=seed, resume=resume, progress=progress, **recipe)
-
-    def total(what):
-        return round(sum(row[what] for row in history["epochs"]), 1)
-
-    record = {
-        "network": name,
-        "changes": changes,
-        "seed": seed,
-        "data": data,
-        "precision": policy,
-        "recipe": recipe,
-        "parameters": model.count_params(),
-        **history,
-        "train_seconds": total("seconds"),
-        "processor_seconds": total("processor_seconds"),
-        "test": evaluate(model, splits.test),
-        **surroundings(),
-        "date": datetime.date.today().isoformat(),
-    }
-    return record, model
-
-
-def save_record(record, file):
-    """Write a record as JSON, in one step that cannot half happen."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    part.replace(file)
-
-
-def load_records(word, label):
-    """Return the recorded runs of one experiment, in the order of their seeds.
-
-    Args:
-        word: the chapter, for example "alexnet".
-        label: the experiment, for example "relu".
-
-    Raises:
-        ValueError: there are none; the message lists the labels there are.
-    """
-    folder = importlib.resources.files("course_lib") / "records" / word
-    files = sorted(f.name for f in folder.iterdir()) if folder.is_dir() else []
-    chosen = [f for f in files if f.rpartition("_seed")[0] == label]
-    if not chosen:
-        labels = sorted({f.rpartition("_seed")[0] for f in files if "_seed" in f})
-        raise ValueError(f"no records {word}/{label}; there are: {', '.join(labels) or 'none'}.")
-    found = [json.loads((folder / f).read_text(encoding="utf-8")) for f in chosen]
-    return sorted(found, key=lambda record: record["seed"])
-
-
-def show_records(word, *labels):
-    """Print the recorded runs of experiments: pictures seen, test accuracy, device.
-
-    Raises:
-        ValueError: as `load_records`.
-    """
-    for label in labels:
-        runs = load_records(word, label)
-        first = runs[0]
-        pictures = first["data"].get("train_limit", "all")
-        passes = len(first["epochs"])
-        changes = ", ".join(f"{k}={v!r}" for k, v in first["changes"].items())
-        print(
-            f"{label}: {first['network']}{f' ({changes})' if changes else ''}, "
-            f"{passes} {'pass' if passes == 1 else 'passes'} over "
-            f"{pictures if pictures == 'all' else f'{pictures:,}'} training pictures"
-        )
-        for run in runs:
-            where = f"{run['device']['kind']}, keras {run['versions']['keras']}"
-            accuracy = 100 * run["test"]["accuracy"]
-            print(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({where})")
-
-
-def main(argv=None):
-    """Train a registered network for one or more seeds and write a record for each."""
-    parser = argparse.ArgumentParser(prog="python -m course_lib.training", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("name", help="a name from python -m course_lib.audit --list")
-    parser.add_argument("--epochs", type=int, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--record", type=Path, help="folder for the records")
-    parser.add_argument("--label", default="long", help="the experiment's name in the file name")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--optimizer", default="adam", choices=["adam", "sgd"])
-    parser.add_argument("--constant", action="store_true", help="constant learning rate")
-    parser.add_argument("--weight-decay", type=float, default=0.0)
-    parser.add_argument("--train-limit", type=int, help="use only the first images")
-    parser.add_argument("--image-size", type=int, help="side in pixels; the network's input too")
-    parser.add_argument("--augment", action="store_true", help="shift and flip training images")
-    parser.add_argument("--policy", default="float32")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ARGUMENT=VALUE",
-        help="a builder argument, for example --set dropout=0 --set \"activation='tanh'\"",
-    )
-    given = parser.parse_args(argv)
-    try:
-        changes = {k: ast.literal_eval(v) for k, _, v in (s.partition("=") for s in given.set)}
-    except (ValueError, SyntaxError):
-        parser.error(f"--set takes ARGUMENT=VALUE with a Python value; given: {given.set}")
-    data = {"augment": True} if given.augment else {}
-    if given.train_limit:
-        data["train_limit"] = given.train_limit
-    if given.batch_size:
-        data["batch_size"] = given.batch_size
-    if given.image_size:
-        data["image_size"] = given.image_size
-    recipe = {"epochs": given.epochs, "learning_rate": given.learning_rate}
-    recipe |= {"optimizer": given.optimizer, "weight_decay": given.weight_decay}
-    recipe["schedule"] = None if given.constant else "cosine"
-    for seed in given.seeds:
-        file = given.record and given.record / f"{given.label}_seed{seed}.json"
-        if file and file.exists():
-            print(f"{file} exists; delete it to train again")
-            continue
-        asked = zlib.crc32(repr((changes, data, given.policy, recipe)).encode())
-        name = f"{given.name}_{given.label}_seed{seed}_{asked:08x}.npz"
-        resume = Path("runs") / name if file else None
-        try:
-            record, _ = run(
-                given.name,
-                seed=seed,
-                changes=changes,
-                data=data,
-                policy=given.policy,
-                resume=resume,
-                **recipe,
-            )
-        except ValueError as error:
-            parser.exit(2, f"{error}\n")
-        if record["interrupted"]:
-            parser.exit(130)
-        print(f"{given.name} seed {seed}: test accuracy {record['test']['accuracy']:.4f}")
-        if file:
-            save_record(record, file)
-            resume.unlink(missing_ok=True)
-        keras.backend.clear_session()
-
-
-if __name__ == "__main__":
-    main()

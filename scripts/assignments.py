@@ -4,34 +4,76 @@
     python scripts/assignments.py --check   change nothing; exit 1 if a derived file is out of step
 
 From notebooks/assignments/source/NN_word/NN_word.ipynb come notebooks/assignments/NN_word.ipynb
-(nbgrader takes out the solutions and the hidden tests) and course_lib/checks/NN_word.json
-(imports, points and solutions, for `solution()` and for grading).
+(without the solutions and the hidden tests) and course_lib/checks/NN_word.json (imports, points and
+solutions, for `solution()` and for grading). The marks in the source and the metadata of its cells
+are those of nbgrader, which is not needed: a school that grades with it can do so.
 """
 
 import argparse
+import hashlib
 import json
 import re
 import sys
 from pathlib import Path
 
 import nbformat
-from nbgrader import preprocessors
-from traitlets.config import Config
 
 from course_lib.checks import BLANK
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = ("CheckCellMetadata", "ClearSolutions", "ClearHiddenTests", "ClearOutput")
 MARKER = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION$.*?### END SOLUTION$", re.MULTILINE | re.DOTALL)
+HIDDEN = re.compile(r"\n### BEGIN HIDDEN TESTS$.*?### END HIDDEN TESTS$", re.MULTILINE | re.DOTALL)
+
+
+def blanked(cell, kind):
+    """Return the source of a code cell with a blank for the solution and without hidden tests.
+
+    Args:
+        cell: a code cell of a source.
+        kind: its nbgrader metadata; empty for a cell that has none.
+
+    Raises:
+        ValueError: an answer has no solution region, a marked region stands in a cell of another
+            kind, or it does not begin and end.
+    """
+    answer = SOLUTION.sub(rf'\1raise ValueError("{BLANK}")', cell.source)
+    text = HIDDEN.sub("", answer)
+    name = kind.get("grade_id", cell.source.partition("\n")[0])
+    if (answer != cell.source) != kind.get("solution", False):
+        raise ValueError(f"cell {name!r}: an answer cell, and no other, has a solution region.")
+    if text != answer and not kind.get("grade", False):
+        raise ValueError(f"cell {name!r}: hidden tests stand in a cell that is no check.")
+    if re.search("(BEGIN|END) (SOLUTION|HIDDEN TESTS)", text):
+        raise ValueError(f"cell {name!r}: a marked region does not begin and end, each in a line.")
+    return text
+
+
+def checksum(cell, kind):
+    """Return what nbgrader computes of a cell to see whether a student changed it."""
+    locked = not kind.solution and (kind.grade or kind.locked)
+    facts = [cell.source, cell.cell_type, kind.grade, kind.solution, locked, kind.grade_id]
+    if kind.grade:
+        facts.append(float(kind.points))
+    return hashlib.md5("".join(map(str, facts)).encode()).hexdigest()
 
 
 def learner_copy(source):
-    """Return the text of the learner's notebook: blanks for solutions, no hidden tests."""
-    config = Config()
-    config.ClearSolutions.code_stub = {"python": f'raise ValueError("{BLANK}")'}
+    """Return the text of the learner's notebook: blanks for solutions, no hidden tests.
+
+    Raises:
+        ValueError: a region is marked wrongly; see `blanked`.
+    """
     notebook = nbformat.read(source, as_version=4)
-    for step in (*STEPS, "ComputeChecksums"):
-        notebook, _ = getattr(preprocessors, step)(config=config).preprocess(notebook, {})
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            kind = cell.metadata.get("nbgrader", {})
+            try:
+                cell.update(source=blanked(cell, kind), outputs=[], execution_count=None)
+            except ValueError as error:
+                raise ValueError(f"{source.name}, {error}") from error
+            if kind:
+                kind.update(checksum=checksum(cell, kind), cell_type=cell.cell_type)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 
@@ -40,13 +82,15 @@ def package_data(source):
     """Return the text of the JSON that the package carries.
 
     Raises:
-        ValueError: an answer cell has no check cell of the same name.
+        ValueError: an answer cell has no check cell of the same name, or two have one name.
     """
-    graded = {
-        cell.metadata.nbgrader.grade_id: cell
-        for cell in nbformat.read(source, as_version=4).cells
-        if "nbgrader" in cell.metadata
-    }
+    graded = {}
+    for cell in nbformat.read(source, as_version=4).cells:
+        if "nbgrader" in cell.metadata:
+            name = cell.metadata.nbgrader.grade_id
+            if name in graded:
+                raise ValueError(f"{source.name}: two cells are called {name!r}.")
+            graded[name] = cell
     exercises = {}
     for name, cell in graded.items():
         if cell.metadata.nbgrader.solution:
@@ -72,7 +116,11 @@ def main(arguments=None, root=ROOT):
     parser.add_argument("--check", action="store_true", help="change nothing, only compare")
     check = parser.parse_args(arguments).check
     differ = False
-    for path, text in derived(root).items():
+    try:
+        files = derived(root)
+    except ValueError as error:
+        sys.exit(str(error))
+    for path, text in files.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             differ = True
             print(f"{'out of step' if check else 'written'}: {path.relative_to(root)}")

@@ -2,16 +2,19 @@
 
     python scripts/notebooks.py execute [04 ...]   run, clean, and store the outputs in place
     python scripts/notebooks.py chapter 04         run one in a temporary folder; show its verdicts
-    python scripts/notebooks.py setup              write set-up cell and Colab badge into all
+    python scripts/notebooks.py setup [ADDRESS]    write set-up cell and Colab badge into all
 
 `execute` runs the cpu profile, whose outputs are committed. It changes no notebook in which a
-cell fails or writes to stderr. `setup` takes the repository's address from pyproject.toml;
-`make assignments` then carries it into the learner's assignments.
+cell fails or writes to stderr. The address of the repository, which Colab installs from, is
+`Repository` in pyproject.toml. `setup https://github.com/OWNER/REPO` sets it; where it is not set,
+`setup` takes that of `git remote get-url origin`. Without any, the notebooks ask for the file that
+`make colab` writes. `make assignments` then carries the cell into the learner's assignments.
 """
 
 import argparse
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,23 +26,41 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
-VERDICTS = ("holds here", "does not show at this scale", "contradicts")
+VERDICTS = (
+    "holds here",
+    "contradicts",
+    "does not show at this scale",
+    "undecided",
+    "not tested here",
+)
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 CELL_TIMEOUT = 600  # seconds
+# The first cell of every notebook. Colab and JupyterLab show its first line only (FOLDED).
 SETUP = """\
-# In Colab this installs the course package. Anywhere else there is nothing to install.
-import os
+# @title Set-up: run this cell first. It makes `course_lib` and `profile`.
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
-if find_spec("google") and find_spec("google.colab"):
-    package = os.environ.get("COURSE_LIB_SPEC", "git+{address}")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-qq", package], check=True)
+if "google.colab" in sys.modules and not find_spec("course_lib"):
+    advice = (
+        "Drag the one file that `make colab` writes into the file pane on the left, "
+        "wait until it is there, and run this cell again."
+    )
+    found = sorted(map(str, Path().glob("course_lib*.whl"))) or {address}
+    if len(found) != 1:
+        raise RuntimeError(f"There are {{len(found)}} course files here, {{found}}. {{advice}}")
+    if subprocess.run([sys.executable, "-m", "pip", "install", "-qq", *found]).returncode:
+        raise RuntimeError(f"{{found[0]}} is not complete, or not reached. {{advice}}")
 import course_lib
 
 profile = course_lib.start("{name}")"""
-BADGE = "[![Open in Colab]({up}images/colab-badge.svg)]({colab}/blob/main/notebooks/{path})"
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
+BADGE = "[![Open in Colab]({up}images/colab-badge.svg)]({page})"
+UPLOAD = " (upload this notebook there; the README says how)"
+COLAB = "https://colab.research.google.com/"
+GITHUB = re.compile(r"(?:https://github\.com/|git@github\.com:)([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 
 
 def every(folder):
@@ -88,13 +109,20 @@ def run(path, **environment):
 
 
 def clean(notebook):
-    """Drop what changes from run to run or from machine to machine; cell ids stay."""
+    """Drop what changes from run to run or from machine to machine.
+
+    Cell ids, tags and the fold of the set-up cell stay.
+    """
     notebook.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     )
     for cell in notebook.cells:
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        kept = {
+            key: value
+            for key, value in cell.metadata.items()
+            if (key == "tags" and value) or FOLDED.get(key) == value
+        }
+        cell.metadata = nbformat.from_dict(kept)
 
 
 def execute(numbers, folder):
@@ -133,14 +161,42 @@ def chapter(number, folder):
 
 
 def repository(folder):
-    """Return the repository's address: its one setting is in pyproject.toml."""
+    """Return the repository's address as pyproject.toml has it; "" if it is not set."""
     project = tomllib.loads((folder.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["project"]["urls"]["Repository"]
+    return project["project"]["urls"].get("Repository", "")
+
+
+def find_address(given, folder):
+    """Return the address that is given, set, or git's remote, in this order; "" if there is none.
+
+    Raises:
+        ValueError: the address given is not that of a repository on GitHub, which Colab opens.
+    """
+    if given:
+        match = GITHUB.fullmatch(given)
+        if not match:
+            raise ValueError(f"The address is {given!r}; allowed: https://github.com/OWNER/REPO.")
+    elif repository(folder):
+        return repository(folder)
+    else:
+        remote = subprocess.run(
+            ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, text=True
+        )
+        match = GITHUB.fullmatch(remote.stdout.strip())
+    return f"https://github.com/{match[1]}" if match else ""
+
+
+def set_address(address, folder):
+    """Write the address into pyproject.toml."""
+    path = folder.parent / "pyproject.toml"
+    text = re.sub(r"^Repository = .*\n", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    setting = f'[project.urls]\nRepository = "{address}"\n'
+    path.write_text(text.replace("[project.urls]\n", setting), encoding="utf-8")
 
 
 def setup_cell(path, address):
     """Return the source of the first code cell of the notebook at ``path``."""
-    return SETUP.format(address=address, name=path.stem)
+    return SETUP.format(address=f'["git+{address}"]' if address else "[]", name=path.stem)
 
 
 def badge(path, folder, address):
@@ -148,13 +204,18 @@ def badge(path, folder, address):
     inner = path.relative_to(folder)
     if "source" in inner.parts:
         inner = Path("assignments", path.name)
-    colab = address.replace("https://github.com", "https://colab.research.google.com/github")
-    return BADGE.format(up="../" * (len(inner.parts) - 1), colab=colab, path=inner.as_posix())
+    up = "../" * (len(inner.parts) - 1)
+    if not address:
+        return BADGE.format(up=up, page=COLAB) + UPLOAD
+    opened = address.replace("https://github.com/", COLAB + "github/")
+    return BADGE.format(up=up, page=f"{opened}/blob/main/notebooks/{inner.as_posix()}")
 
 
-def setup(folder):
+def setup(given, folder):
     """Write the badge line and the set-up cell into all chapters and sources of assignments."""
-    address = repository(folder)
+    address = find_address(given, folder)
+    if address != repository(folder):
+        set_address(address, folder)
     for path in every(folder):
         if path.parent == folder / "assignments":
             continue  # derived from its source by `make assignments`
@@ -166,7 +227,10 @@ def setup(folder):
         )
         code = next(cell for cell in notebook.cells if cell.cell_type == "code")
         code.source = setup_cell(path, address)
+        code.metadata.update(FOLDED)
         nbformat.write(notebook, path)
+    unset = "none; python scripts/notebooks.py setup https://github.com/OWNER/REPO sets it"
+    print(f"Address that Colab installs from: {address or unset}.")
 
 
 def main(arguments=None, folder=ROOT / "notebooks"):
@@ -176,7 +240,8 @@ def main(arguments=None, folder=ROOT / "notebooks"):
     several.add_argument("numbers", nargs="*", metavar="NN", help="chapters; all if none is given")
     one = commands.add_parser("chapter", help="run one chapter and show its verdicts and time")
     one.add_argument("number", metavar="NN")
-    commands.add_parser("setup", help="write the set-up cell and the Colab badge into all")
+    cells = commands.add_parser("setup", help="write the set-up cell and the Colab badge into all")
+    cells.add_argument("address", nargs="?", metavar="https://github.com/OWNER/REPO")
     asked = parser.parse_args(arguments)
     try:
         if asked.command == "execute":
@@ -184,7 +249,7 @@ def main(arguments=None, folder=ROOT / "notebooks"):
         elif asked.command == "chapter":
             chapter(asked.number, folder)
         else:
-            setup(folder)
+            setup(asked.address, folder)
     except (ValueError, RuntimeError) as error:
         sys.exit(str(error))
 

@@ -1,27 +1,35 @@
-"""Print the README's tables of results and of speed, from records, ledgers and outputs.
+"""Write the README's tables of results, claims and speed, each between two comments of its name.
 
-    python scripts/results.py
+    python scripts/results.py            write them
+    python scripts/results.py --print    only print them
 
 Every number has one source: parameters and multiply-adds the audit of the network that a record
-names, accuracy the records, speed records/latency/cpu.json, a claim's status the verdicts that
-the chapter prints, ratios benchmarks/results. tests/test_readme.py compares with the README.
+names, accuracy the records, outcomes course_lib.evidence, speed benchmarks/results.
+tests/test_readme.py compares.
 """
 
+import collections
 import json
 import re
 import statistics
+import sys
 from pathlib import Path
 
-from course_lib import ledger, training, zoo
+from course_lib import evidence, experiments, ledger, zoo
 from course_lib.audit import audit
 
 ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
 LATENCY = ROOT / "course_lib/records/latency/cpu.json"
-HEAD = (
-    "| chapter | network | parameters | multiply-adds | accuracy, short run | long run "
-    "| training, images/s | claims |",
-    "|---|---|---|---|---|---|---|---|",
-)
+# chapter: the run that stands for its network, and the labels of the columns
+CHAPTERS = {
+    "01": ("mlp", "relu", ()),
+    "02": ("convolution", "cnn", ()),
+    **{
+        f"{number:02}": (word, "short", ("long", "gpu"))
+        for number, word in enumerate(zoo.PAPERS, 4)
+    },
+}
 # What benchmarks/speed.py measured: the column's title and the file.
 SPEEDS = {
     "64 px, float32": "cpu_64_float32",
@@ -33,19 +41,12 @@ AGAINST = {
     "plain": "Keras's own layers",
     "torchvision": "torchvision",
 }
-# chapter: the labels of its short and its long run
-CHAPTERS = {
-    "01_mlp": ("relu", None),
-    "02_convolution": ("cnn", None),
-    **{f"{number:02}_{word}": ("short", "long") for number, word in enumerate(zoo.PAPERS, 4)},
-}
-STATUS = {ledger.HOLDS: "hold", ledger.UNSEEN: "not shown", ledger.CONTRADICTS: "contradicted"}
 
 
 def runs(word, label):
     """Return the records of an experiment, or none."""
     try:
-        return training.load_records(word, label) if label else []
+        return experiments.load_records(word, label)
     except ValueError:
         return []
 
@@ -53,7 +54,7 @@ def runs(word, label):
 def accuracy(found):
     """Return the mean test accuracy in percent, with the standard deviation of the seeds."""
     if not found:
-        return "not recorded"
+        return "missing"
     each = [100 * run["test"]["accuracy"] for run in found]
     if len(each) == 1:
         return f"{each[0]:.1f} % (one seed)"
@@ -61,59 +62,55 @@ def accuracy(found):
     return f"{statistics.mean(each):.1f} ± {statistics.stdev(each):.1f} %{few}"
 
 
-def verdicts(chapter):
-    """Return {claim: set of the verdicts that the chapter prints for it}."""
-    cells = json.loads((ROOT / f"notebooks/{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
-    texts = ("".join(out.get("text", "")) for cell in cells for out in cell.get("outputs", ()))
-    found, claim = {}, None
-    for line in "\n".join(texts).splitlines():
-        line_of = re.match(r"\[(\d+)\] |    (?=\S)", line)
-        result = line.rpartition(" · ")[2]
-        if line_of and result in STATUS:
-            claim = int(line_of[1]) if line_of[1] else claim
-            found.setdefault(claim, set()).add(result)
-    return found
+def results():
+    """Return the lines of the table of networks and their accuracy."""
+    lines = [
+        "| chapter | network | parameters | multiply-adds | short | long | GPU | images/s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    speeds = json.loads(LATENCY.read_text(encoding="utf-8"))["training"]
+    for chapter, (word, label, more) in CHAPTERS.items():
+        first = runs(word, label)
+        if not first:
+            lines.append(f"| {chapter} | missing | | | | | | |")
+            continue
+        network, changes = first[0]["network"], first[0]["changes"]
+        counted = audit(zoo.build(network, **changes))
+        speed = speeds.get(network, {}).get("images_per_second")
+        changed = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+        columns = [accuracy(first)] + [accuracy(runs(word, label)) for label in more]
+        columns += [""] * (3 - len(columns)) + [f"{speed:,.0f}" if speed else ""]
+        shown = f"`{network}`" + (f" ({changed})" if changed else "")
+        lines.append(
+            f"| {chapter} | {shown} | {counted.params:,} | {counted.macs:,} "
+            f"| {' | '.join(columns)} |"
+        )
+    return lines
 
 
-def claims(chapter):
-    """Return a chapter's claims by their status; "mixed" where its tests differ."""
-    found = verdicts(chapter)
-    groups = {}
-    for claim, results in sorted(found.items()):
-        status = STATUS[next(iter(results))] if len(results) == 1 else "mixed"
-        groups.setdefault(status, []).append(str(claim))
-    order = [*STATUS.values(), "mixed"]
-    return "; ".join(
-        f"{status}: {', '.join(groups[status])}" for status in order if status in groups
-    )
+def claims():
+    """Return the lines of the table of claims by kind and outcome."""
+    kinds = ("counted", "measured", "trained")
+    lines = [f"| paper | {' | '.join(kinds)} | not tested here |", "|---|---|---|---|---|"]
+    numbered = [word for _, (word, *_) in CHAPTERS.items() if word in ledger.words()]
+    for word in numbered:
+        found = collections.defaultdict(lambda: collections.defaultdict(list))
+        for verdict in evidence.settle(word):
+            found[verdict.kind][verdict.outcome].append(verdict.claim)
+        cells = []
+        for kind in kinds:
+            outcomes = (
+                f"{outcome}: {', '.join(map(str, sorted(found[kind][outcome])))}"
+                for outcome in evidence.OUTCOMES
+                if found[kind][outcome]
+            )
+            cells.append("; ".join(outcomes))
+        untested = ", ".join(map(str, found["none"][evidence.UNTESTED]))
+        lines.append(f"| {word} | {' | '.join(cells)} | {untested} |")
+    return lines
 
 
-def row(chapter):
-    """Return one line of the table."""
-    word = chapter[3:]
-    short, long = (runs(word, label) for label in CHAPTERS[chapter])
-    if not short:
-        return f"| {chapter[:2]} | no record yet | | | | | | |"
-    first = short[0]
-    counted = audit(zoo.build(first["network"], **first["changes"]))
-    speeds = json.loads(LATENCY.read_text(encoding="utf-8")).get("training", {})
-    speed = speeds.get(first["network"], {}).get("images_per_second")
-    changes = ", ".join(f"{name}={value!r}" for name, value in first["changes"].items())
-    network = f"`{first['network']}`" + (f" ({changes})" if changes else "")
-    return (
-        f"| {chapter[:2]} | {network} | {counted.params:,} | {counted.macs:,} "
-        f"| {accuracy(short)} | {accuracy(long) if CHAPTERS[chapter][1] else ''} "
-        f"| {f'{speed:,.0f}' if speed else ''} | {claims(chapter)} |"
-    )
-
-
-def table():
-    """Return the table's lines."""
-    chapters = [c for c in CHAPTERS if (ROOT / f"notebooks/{c}.ipynb").exists()]
-    return [*HEAD, *map(row, chapters)]
-
-
-def speed_table():
+def speed():
     """Return the lines of the table of ratios: training, then inference in brackets."""
     files = [ROOT / f"benchmarks/results/{name}.json" for name in SPEEDS.values()]
     found = [json.loads(f.read_text(encoding="utf-8"))["results"] for f in files]
@@ -136,5 +133,24 @@ def speed_table():
     return lines
 
 
+TABLES = {"results": results, "claims": claims, "speed": speed}
+
+
+def filled(text):
+    """Return the README's text with every table as it is today."""
+    for name, lines in TABLES.items():
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        between = re.compile(f"(?<={start}\n).*?(?={end})", re.S)
+        if not between.search(text):
+            raise ValueError(f"README.md has no place {start} ... {end}.")
+        table = "\n".join(lines()) + "\n"
+        text = between.sub(lambda _, table=table: table, text)
+    return text
+
+
 if __name__ == "__main__":
-    print("\n".join([*table(), "", *speed_table()]))
+    text = filled(README.read_text(encoding="utf-8"))
+    if "--print" in sys.argv:
+        print(text)
+    else:
+        README.write_text(text, encoding="utf-8")

@@ -86,20 +86,25 @@ def compare(cell, allowed, new, stored):
     return IPyNbCell.compare_outputs(cell, align(new, stored, allowed), stored, skip)
 
 
-def pytest_configure(config):
-    if config.option.nbval or config.option.nbval_lax:
-        offline = str(Path(__file__).parent / "offline")
-        paths = [offline, *filter(None, [os.environ.get("PYTHONPATH")])]
-        os.environ["PYTHONPATH"] = os.pathsep.join(paths)
-        os.environ.update(COURSE_PROFILE="cpu", CUDA_VISIBLE_DEVICES="-1")
-        # For what connects without Python: a proxy that is not there.
-        os.environ.update(http_proxy="http://127.0.0.1:9", https_proxy="http://127.0.0.1:9")
+def kernel_environment():
+    """Return the variables that a kernel is started with, beside those of this process."""
+    offline = str(Path(__file__).parent / "offline")
+    paths = [offline, *filter(None, [os.environ.get("PYTHONPATH")])]
+    proxy = "http://127.0.0.1:9"  # for what connects without Python: one that is not there
+    return {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "COURSE_PROFILE": "cpu",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "http_proxy": proxy,
+        "https_proxy": proxy,
+    }
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item):
+    """Refuse what would not be compared. The first cell's set-up starts the kernel."""
     if not isinstance(item, IPyNbCell):
-        return
+        return (yield)
     if not item.options["check"] or item.options["skip"] or item.options["check_exception"]:
         item.raise_cell_error("This cell asks nbval to ignore something. Here all is compared.")
     if item.cell.execution_count is None:
@@ -109,3 +114,7 @@ def pytest_runtest_setup(item):
     except ValueError as error:
         item.raise_cell_error(str(error))
     item.compare_outputs = functools.partial(compare, item, allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in kernel_environment().items():
+            patch.setenv(name, value)
+        return (yield)

@@ -113,6 +113,7 @@ print(json.dumps([row["loss"] for row in history["epochs"]]))
 """
 
 
+@pytest.mark.slow
 def test_it_trains_on_jax():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(

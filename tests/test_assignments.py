@@ -2,6 +2,7 @@
 
 import importlib
 import linecache
+import os
 import re
 import shutil
 import tomllib
@@ -105,6 +106,58 @@ def test_an_answer_without_its_check_is_refused(tmp_path):
     nbformat.write(book, tmp_path / "01_mlp.ipynb")
     with pytest.raises(ValueError, match="'other' has no cell other-check"):
         assignments.package_data(tmp_path / "01_mlp.ipynb")
+
+
+def put(changed, old, new):
+    """Return a change of one cell of a source, named by its id."""
+
+    def change(book):
+        for cell in book.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == changed:
+                assert old in cell.source
+                cell.source = cell.source.replace(old, new)
+
+    return change
+
+
+def second_name(book):
+    names = [cell.metadata.nbgrader for cell in book.cells if "nbgrader" in cell.metadata]
+    names[2].grade_id = names[1].grade_id
+
+
+WRONG_SOURCES = {
+    "region without end": (put("layer", "### END SOLUTION", ""), "'layer': an answer cell, and no"),
+    "end without begin": (
+        put("layer", "### END SOLUTION", "### END SOLUTION\n    ### END SOLUTION"),
+        "'layer': a marked region does not begin and end",
+    ),
+    "solution elsewhere": (
+        put("imports", "import", "### BEGIN SOLUTION\nx\n### END SOLUTION\nimport"),
+        "'imports': an answer cell, and no other",
+    ),
+    "hidden tests elsewhere": (
+        put("imports", "import", "\n### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS\nimport"),
+        "'imports': hidden tests stand in a cell that is no check",
+    ),
+    "hidden tests without end": (
+        put("layer-check", "### END HIDDEN TESTS", ""),
+        "'layer-check': a marked region does not begin and end",
+    ),
+    "one name twice": (second_name, "two cells are called 'layer'"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_SOURCES)
+def test_a_source_marked_wrongly_is_refused(tmp_path, wrong):
+    change, sentence = WRONG_SOURCES[wrong]
+    inner = "notebooks/assignments/source/01_mlp/01_mlp.ipynb"
+    book = nbformat.read(ROOT / inner, as_version=4)
+    change(book)
+    (tmp_path / inner).parent.mkdir(parents=True)
+    nbformat.write(book, tmp_path / inner)
+    with pytest.raises(SystemExit, match=f"01_mlp.ipynb.*{sentence}"):
+        assignments.main([], tmp_path)
+    assert list(tmp_path.rglob("*.json")) == []
 
 
 @each_assignment
@@ -289,13 +342,32 @@ def test_a_check_cannot_be_replaced_by_accident():
 # As a learner runs it
 
 
-def run(path, folder):
-    """Run a notebook in an empty folder; return its code cells."""
-    book = nbformat.read(path, as_version=4)
-    resources = {"metadata": {"path": str(folder)}}
+@pytest.fixture(scope="session")
+def kernel():
+    """A kernel for all notebooks of this worker; tests/warm_kernel.py makes it fresh each time."""
     settings = {"timeout": 120, "kernel_name": "python3", "coalesce_streams": True}
-    NotebookClient(book, resources=resources, **settings).execute()
-    return [cell for cell in book.cells if cell.cell_type == "code"]
+    client = NotebookClient(nbformat.v4.new_notebook(), **settings)
+    paths = [str(ROOT / "tests"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with client.setup_kernel(env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}):
+        yield client
+
+
+def execute(kernel, *sources):
+    """Run code cells one after the other; return them with their outputs."""
+    kernel.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    kernel.reset_execution_trackers()
+    return [kernel.execute_cell(cell, number) for number, cell in enumerate(kernel.nb.cells)]
+
+
+def run(kernel, sources, folder):
+    """Run a notebook's code cells in an empty folder with nothing left of the notebook before.
+
+    Return the cells, and what the notebook changed in modules that it shares with others.
+    """
+    execute(kernel, f"__import__('warm_kernel').fresh({str(folder)!r})")
+    codes = execute(kernel, *sources)
+    (last,) = execute(kernel, "print(*__import__('warm_kernel').leftovers())")
+    return codes, printed(last).split()
 
 
 def printed(cell):
@@ -303,15 +375,45 @@ def printed(cell):
 
 
 @each_assignment
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "begin"),
     [("{0}.ipynb", "Not written yet: "), ("source/{0}/{0}.ipynb", "Correct: ")],
     ids=["blank", "solved"],
 )
-def test_an_assignment_runs_from_top_to_bottom(name, path, begin, tmp_path):
-    codes = run(NOTEBOOKS / "assignments" / path.format(name), tmp_path)
+def test_an_assignment_runs_from_top_to_bottom(name, path, begin, kernel, tmp_path):
+    book = nbformat.read(NOTEBOOKS / "assignments" / path.format(name), as_version=4)
+    sources = [cell.source for cell in book.cells if cell.cell_type == "code"]
+    codes, changed = run(kernel, sources, tmp_path)
+    assert changed == []
     checks = [cell for cell in codes if ".check(" in cell.source]
     assert len(checks) == len(exercises(name))
     for cell in checks:
         assert [output.output_type for output in cell.outputs] == ["stream"], cell.source
         assert printed(cell).startswith(begin), cell.source
+
+
+@pytest.mark.slow
+def test_nothing_of_a_notebook_is_left_for_the_next(kernel, tmp_path):
+    leave = """import builtins, os, random, sys
+import keras, numpy as np
+from course_lib.checks import mlp as q
+q.layer = random.seed = np.dot = builtins.sum = keras.layers.Dense.call = "changed"
+keras.config.set_floatx("float16")
+keras.config.set_dtype_policy("mixed_bfloat16")
+os.environ["LEFT"] = sys.path[0] = "left"
+os.chdir("/")"""
+    look = """import os, random, sys
+import keras, numpy as np
+from course_lib.checks import mlp as q
+print([name for name in ("leave", "builtins") if name in globals()])
+print(os.getcwd(), os.environ.get("LEFT"), "left" in sys.path)
+print(keras.config.floatx(), keras.config.dtype_policy().name)
+print([callable(f) for f in (random.seed, np.dot, sum, keras.layers.Dense.call, q.layer.check)])"""
+    _, changed = run(kernel, [leave], tmp_path)
+    assert {"random.seed", "numpy.dot", "builtins.sum"} <= set(changed)
+    assert any(name.endswith("Dense.call") for name in changed)
+    (cell,), changed = run(kernel, [look], tmp_path)
+    assert changed == []
+    expected = f"[] {tmp_path} None False float32 float32 {[True] * 5}"
+    assert printed(cell) == expected

@@ -185,14 +185,124 @@ def test_tf_data_gives_the_arrays_in_batches(plain):
     assert keyed(images, labels) == keyed(*plain.train)
 
 
+def test_philox_draws_what_tensorflow_draws():
+    for key, shape in [((0, 0), (1, 1)), ((2**31 - 1, 10**6), (6, 1001)), ((5, 3), (6, 256))]:
+        expected = data._draw_in_tensorflow(tf.constant(key, tf.int64), shape).numpy()
+        assert (data._draw(key, shape) == expected).all()
+
+
+def arrays_passes(splits, count, first=0, **options):
+    """As `passes`, over arrays."""
+    result = []
+    for epoch in range(first, first + count):
+        images, labels = zip(*splits.train_pass(epoch, **options), strict=True)
+        result.append((np.concatenate(images), np.concatenate(labels)))
+    return result
+
+
+def same(some, others):
+    """Say whether passes hold the same pictures and labels, to the bit."""
+    return len(some) == len(others) and all(
+        (one[0] == other[0]).all() and (one[1] == other[1]).all()
+        for one, other in zip(some, others)
+    )
+
+
+MOVES = [
+    False,
+    True,
+    {"shift": 4, "mirror": False},
+    {"shift": 0, "cutout": 9},
+    {"shift": 14, "cutout": 28},
+]
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("augment", MOVES, ids=str)
+def test_one_seed_gives_the_same_batches_for_tf_data_and_numpy(augment, standardize):
+    options = {"train_limit": 300, "batch_size": 64, "seed": 3}
+    options |= {"augment": augment, "standardize": standardize}
+    dataset, arrays = data.load(**options), data.load(**options, numpy=True)
+    expected = passes(dataset.train, 3)
+    assert same(arrays_passes(arrays, 3), expected)
+    assert not same(expected[:1], expected[1:2])
+    # taken up again after two passes
+    assert same(passes(dataset.train_from(2)), expected[2:])
+    assert same(arrays_passes(arrays, 1, first=2), expected[2:])
+    sizes = [len(labels) for _, labels in arrays.train_pass(0)]
+    assert sizes == [len(labels) for _, labels in dataset.train.as_numpy_iterator()]
+    assert sizes == [64, 64, 64, 64, 44] and len(arrays.train_pass(0)) == 5
+
+
+def test_resized_pictures_are_moved_alike_for_tf_data_and_numpy():
+    options = {"train_limit": 100, "image_size": 40, "augment": {"shift": 5, "cutout": 8}}
+    [(images, labels)] = passes(data.load(**options).train)
+    [(others, same_labels)] = arrays_passes(data.load(**options, numpy=True), 1)
+    assert (labels == same_labels).all()
+    assert np.allclose(images, others, atol=1e-5)  # the sums of resizing are in another order
+
+
+TRAIN = """
+import sys
+import keras, numpy as np
+from course_lib import data, training
+
+options = {"train_limit": 200, "batch_size": 64, "seed": 3, "augment": True}
+states = []
+for numpy, stops in [(False, [3]), (True, [3]), (True, [1, 3]), (False, [1, 3])]:
+    splits = data.load(**options, numpy=numpy)
+    file = f"{sys.argv[1]}/{numpy}{stops}.npz"
+    for stop in stops:  # a run in two parts is taken up from the file
+        keras.utils.set_random_seed(0)
+        layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+        model = keras.Sequential(layers)
+        training.fit(model, splits, epochs=stop, schedule="constant", resume=file, progress=False)
+    saved = np.load(file)
+    states.append([saved[name] for name in saved if name.startswith("state")])
+for other in states[1:]:
+    print(len(other), all(np.array_equal(a, b) for a, b in zip(states[0], other, strict=True)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_network_trains_alike_on_tf_data_and_on_arrays(tmp_path, backend):
+    """Keras reads ahead in ways of its own; every pass must reach the network all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN, str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.stdout.splitlines() == ["8 True"] * 3, done.stderr
+
+
+def test_a_pass_over_arrays_takes_its_own_batch_size_seed_and_pictures():
+    splits = data.load(numpy=True, train_limit=100, batch_size=40)
+    other = data.load(numpy=True, train_limit=100, seed=7)
+    assert same(arrays_passes(splits, 2, seed=7), arrays_passes(other, 2))
+    assert [len(labels) for _, labels in splits.train_pass(0, batch_size=30)] == [30, 30, 30, 10]
+    images, labels = splits.train
+    halved = dataclasses.replace(splits, train=(images / 2, labels))
+    [(plain_images, _)], [(half_images, _)] = arrays_passes(splits, 1), arrays_passes(halved, 1)
+    assert (half_images == plain_images / 2).all()
+    with pytest.raises(ValueError, match="batch_size is 0; allowed: whole numbers from 1"):
+        splits.train_pass(0, batch_size=0)
+    with pytest.raises(ValueError, match="epoch is -1; allowed: whole numbers from 0"):
+        splits.train_pass(-1)
+    with pytest.raises(ValueError, match="loaded for tf.data, see train_from"):
+        data.load(train_limit=10).train_pass(0)
+
+
 def test_passes_follow_from_the_seed_alone():
     options = {"train_limit": 1000, "augment": True}
     tf.random.set_seed(1)
     first, second = passes(data.load(**options).train, 2)
     tf.random.set_seed(2)
     again = passes(data.load(**options).train, 2)
-    for one, other in zip((first, second), again, strict=True):
-        assert (one[0] == other[0]).all() and (one[1] == other[1]).all()
+    assert same([first, second], again)
     assert (np.sort(first[1]) == np.sort(second[1])).all()
     assert (first[1] != second[1]).any()
     [other_seed] = passes(data.load(**options, seed=1).train)
@@ -202,11 +312,10 @@ def test_passes_follow_from_the_seed_alone():
 def test_train_from_takes_up_a_run_where_it_stopped():
     splits = data.load(train_limit=500, augment=True)
     expected = passes(splits.train, 4)[2:]
-    for one, other in zip(passes(splits.train_from(2), 2), expected, strict=True):
-        assert (one[0] == other[0]).all() and (one[1] == other[1]).all()
+    assert same(passes(splits.train_from(2), 2), expected)
     with pytest.raises(ValueError, match="epoch is -1; allowed: whole numbers from 0"):
         splits.train_from(-1)
-    with pytest.raises(ValueError, match="loaded as NumPy"):
+    with pytest.raises(ValueError, match="loaded as NumPy, see train_pass"):
         data.load(numpy=True, train_limit=10).train_from(0)
 
 
@@ -236,6 +345,23 @@ def test_augmentation_shifts_and_mirrors_training_images_only(plain):
     assert len(used) == 50  # every shift, mirrored and not
     [(untouched, _)] = passes(splits.validation)
     assert (untouched == plain.validation[0]).all()
+
+
+def test_cutout_takes_a_square_away_around_every_pixel():
+    options = {"numpy": True, "train_limit": 4000, "standardize": False}
+    splits = data.load(**options, augment={"shift": 0, "mirror": False, "cutout": 3})
+    splits.train[0][:] = 1
+    [(images, _)] = arrays_passes(splits, 1)
+    assert set(np.unique(images)) == {0, 1}
+    centres = set()
+    for image in images[..., 0]:
+        rows, columns = (np.flatnonzero(image.min(axis) == 0) for axis in (1, 0))
+        assert (image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] == 0).all()
+        assert (image == 0).sum() == len(rows) * len(columns)
+        for found in (rows, columns):  # 3 wide, less at the edge
+            assert len(found) == (2 if found[0] == 0 and found[-1] == 1 or found[0] == 26 else 3)
+        centres.add((max(rows[-1] - 1, 0), max(columns[-1] - 1, 0)))
+    assert len(centres) > 700  # of 784
 
 
 @pytest.mark.parametrize("size", [8, 14, 27, 32, 56])
@@ -284,7 +410,21 @@ def test_arrays_are_the_callers_own(plain):
         ({"train_limit": 55_001}, "train_limit is 55001; allowed: whole numbers from 1 to 55000"),
         ({"seed": -1}, "seed is -1; allowed: whole numbers from 0"),
         ({"seed": None}, "seed is None; allowed: whole numbers from 0"),
-        ({"numpy": True, "augment": True}, "augment=True needs tf.data"),
+        ({"augment": None}, "augment is None; allowed: True, False, or a dictionary with keys of"),
+        ({"augment": {"shfit": 4}}, "'shfit': 4.*; allowed: .* shift, mirror, cutout"),
+        ({"augment": {"shift": -1}}, "shift is -1; allowed: whole numbers from 0 to 14"),
+        ({"augment": {"shift": 15}}, "shift is 15; allowed: whole numbers from 0 to 14"),
+        ({"augment": {"mirror": 1}}, "mirror is 1; allowed: True, False"),
+        ({"augment": {"cutout": 2.5}}, "cutout is 2.5; allowed: whole numbers from 0 to 28"),
+        ({"augment": {"cutout": 41}, "image_size": 40}, "allowed: whole numbers from 0 to 40"),
+        (
+            {"name": "imagenette/320px-v2", "image_size": 64, "augment": True, "numpy": True},
+            r"augment is True; allowed where sizes differ: True \(tf.data only\) and False",
+        ),
+        (
+            {"name": "imagenette/320px-v2", "image_size": 64, "augment": {"shift": 4}},
+            "allowed where sizes differ",
+        ),
         ({"name": "imagenet2012"}, "imagenet2012 differ in size; give image_size"),
     ],
 )
@@ -433,6 +573,7 @@ print(x.shape, x.dtype, y.sum())
 """
 
 
+@pytest.mark.slow
 def test_two_processes_load_without_tensorflow_and_write_nothing(plain):
     runs = [
         subprocess.Popen(
@@ -451,7 +592,8 @@ def test_two_processes_load_without_tensorflow_and_write_nothing(plain):
 
 
 def test_tf_data_without_tensorflow_says_what_to_do():
-    code = "import sys; sys.modules['tensorflow'] = None; from course_lib import data; data.load()"
+    code = "import sys; sys.modules['tensorflow'] = None; from course_lib import data; "
+    code += "data.load(numpy=False)"
     status, _, error = run_python(code)
     assert status == 1 and error.startswith("ImportError: tf.data needs TensorFlow")
     assert 'data.load("fashion_mnist", numpy=True) works without it' in error
@@ -468,6 +610,7 @@ except data.DataError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("listens", "reason"), [(False, "refused"), (True, "in 6 seconds")])
 def test_no_network_is_an_error_within_seconds(tmp_path, listens, reason):
     """The way out is a port of this machine: one that refuses, or one that never answers."""

@@ -153,6 +153,7 @@ def test_without_the_auxiliary_classifiers_the_network_is_the_same():
     assert dropped == {"aux1", "aux2"}
 
 
+@pytest.mark.slow
 def test_the_training_recipe_weighs_the_three_losses():
     keras.utils.set_random_seed(0)  # from some starts a ReLU is dead for all twelve pictures
     size = (20, 20, 1)

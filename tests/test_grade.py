@@ -9,8 +9,9 @@ import pytest
 from nbformat.v4 import new_code_cell
 from notebook_tools import NOTEBOOKS
 
-from course_lib import grade
-from course_lib.checks import BLANK, load
+from course_lib.checks import BLANK, grade, load
+
+pytestmark = pytest.mark.slow  # runs notebooks
 
 NAME = "01_mlp"
 SOLUTIONS = {key: facts["solution"] for key, facts in load(NAME)["exercises"].items()}

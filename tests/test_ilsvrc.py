@@ -43,6 +43,19 @@ def test_random_crops_reach_every_place_and_both_directions():
     assert len(seen) == 3 * 2 * 2
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda image: ilsvrc.random_crop_and_flip(image, np.random.default_rng(0)),
+        ilsvrc.centre_crop,
+        ilsvrc.ten_crops,
+    ],
+)
+def test_a_picture_smaller_than_the_square_is_named(cut):
+    with pytest.raises(ValueError, match="picture of 230 x 200 is smaller than the square of 224"):
+        cut(np.zeros((230, 200, 3), "float32"))
+
+
 def test_colour_components_diagonalise_the_covariance():
     values, vectors = ilsvrc.colour_components([PHOTO, PHOTO[:100]])
     pixels = np.concatenate([PHOTO.reshape(-1, 3), PHOTO[:100].reshape(-1, 3)]) / 255

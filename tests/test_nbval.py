@@ -119,6 +119,7 @@ def outcomes(tmp_path_factory):
     return changed, *run_nbval(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doctor", DOCTORED, ids=lambda doctor: doctor.__name__)
 def test_a_doctored_chapter_fails_in_the_changed_cell_only(outcomes, doctor):
     changed, cells, log = outcomes
@@ -160,6 +161,7 @@ def small(tmp_path_factory):
     return {name: outcomes["small", number] for number, name in enumerate(cells)}, log
 
 
+@pytest.mark.slow
 def test_html_tables_follow_the_same_rule_and_nothing_can_be_ignored(small):
     outcomes, log = small
     passed = {name for name, outcome in outcomes.items() if outcome == "PASSED"}

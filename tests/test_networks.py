@@ -152,6 +152,7 @@ print(json.dumps(errors))
 """
 
 
+@pytest.mark.slow
 def test_jax_gives_the_same_outputs_from_the_same_weights(networks, tmp_path):
     for name, model in networks.items():
         arrays = {f"w{i}": w for i, w in enumerate(model.get_weights())}

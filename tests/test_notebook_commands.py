@@ -7,6 +7,8 @@ from notebook_tools import PICTURE, code, write
 
 import notebooks as commands
 
+pytestmark = pytest.mark.slow  # runs notebooks
+
 FIGURE = {"image/png": PICTURE, "text/plain": "[figure: a]"}
 DRAW = f"""from IPython.display import display
 display({FIGURE!r}, raw=True, metadata={{"image/png": {{"alt": "a"}}}})"""

@@ -12,7 +12,21 @@ from notebook_tools import NOTEBOOKS, PICTURE, code, write
 
 import notebooks as commands
 
-CHAPTERS = ["00_start_here", "01_mlp", "02_convolution", "03_ilsvrc", "04_alexnet"]
+CHAPTERS = [
+    "00_start_here",
+    "01_mlp",
+    "02_convolution",
+    "03_ilsvrc",
+    "04_alexnet",
+    "05_vgg",
+    "06_googlenet",
+    "07_resnet",
+    "08_densenet",
+    "09_mobilenet",
+    "10_squeezenet",
+    "11_shufflenet",
+    "12_race",
+]
 MAX_LINES, MAX_BYTES = 20, 2_500_000
 IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?https?:|<img[^>]*\bsrc\s*=\s*[\"']?https?:", re.I)
 LINK = re.compile(r"\]\(\s*<?([^)\s>#]+)[^)]*\)")
@@ -102,7 +116,11 @@ def problems(path, folder=NOTEBOOKS):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_the_chapters_are_there(name):
-    assert (NOTEBOOKS / f"{name}.ipynb").exists()
+    assert NOTEBOOKS / f"{name}.ipynb" in commands.every(NOTEBOOKS), "not held to the form below"
+
+
+def test_there_are_no_other_chapters():
+    assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == CHAPTERS
 
 
 @pytest.mark.parametrize(

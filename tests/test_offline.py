@@ -5,6 +5,8 @@ import re
 import pytest
 from notebook_tools import code, run_nbval, write
 
+pytestmark = pytest.mark.slow  # runs notebooks
+
 CONNECT = "import socket\nsocket.create_connection(({!r}, 80), timeout=5)"
 WEB = "import urllib.request\nurllib.request.urlopen('http://www.example.com', timeout=5)"
 PROGRAM = """import subprocess, sys

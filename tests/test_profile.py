@@ -44,3 +44,27 @@ def test_tensorflow_loads_with_onednn_unless_the_variable_says_otherwise(given, 
     program = "import course_lib, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
     assert done.stdout.strip() == found, done.stderr
+
+
+def test_an_accelerator_is_named_on_both_backends(monkeypatch):
+    import jax
+    import keras
+    import tensorflow as tf
+
+    from course_lib import profile
+
+    assert profile.accelerator() is None  # as CI and these tests run
+    monkeypatch.setattr(profile, "has_gpu", lambda: True)
+    device = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    monkeypatch.setattr(
+        tf.config, "list_physical_devices", lambda kind: [device] if kind == "GPU" else []
+    )
+    details = {"device_name": "Tesla T4"}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda device: details)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    assert profile.accelerator() == "Tesla T4"
+    details.clear()
+    assert profile.accelerator() == "/physical_device:GPU:0"
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(jax, "devices", lambda: [type("Device", (), {"device_kind": "TPU v5e"})])
+    assert profile.accelerator() == "TPU v5e"

@@ -470,13 +470,13 @@ def entry(answer):
 def recorded():
     """Return ({network: (parameters, multiply-adds, accuracy)}, pictures, batch size) of the race
     of equal epochs, from its records."""
-    from course_lib import training, zoo
+    from course_lib import experiments, zoo
 
     folder = importlib.resources.files("course_lib") / "records" / "latency"
     counts = json.loads((folder / "cpu.json").read_text(encoding="utf-8"))["networks"]
     found = {}
     for word in zoo.PAPERS:
-        runs = training.load_records("race", f"epochs_{word}")
+        runs = experiments.load_records("race", f"epochs_{word}")
         score = float(np.mean([run["test"]["accuracy"] for run in runs]))
         found[word] = (runs[0]["parameters"], counts[f"{word}_small"]["multiply_adds"], score)
     return found, runs[0]["data"]["train_limit"], runs[0]["data"].get("batch_size", 128)

@@ -1,0 +1,254 @@
+"""Verdicts: against scipy, against groups whose truth is known, and on records made for a case."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from course_lib import evidence, experiments, ledger
+from course_lib.evidence import CONTRADICTS, HOLDS, UNDECIDED, UNSEEN, UNTESTED
+
+
+def record(seed, errors, test=10.0, training=5.0):
+    """A record with these training errors an epoch, in percent."""
+    rows = [{"accuracy": 1 - e / 100, "val_accuracy": 1 - e / 100, "loss": 1.0} for e in errors]
+    shares = {"test": {"error": test / 100}, "training": {"error": training / 100}}
+    return {"seed": seed, "epochs": rows, **shares}
+
+
+# ---- statistics
+
+
+def test_welch_is_scipys():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.normal(0, 1, rng.integers(2, 9)), rng.normal(0.5, 3, rng.integers(2, 9))
+        difference, low, high = evidence.welch(a, b)
+        n, m = len(a), len(b)
+        va, vb = np.var(a, ddof=1) / n, np.var(b, ddof=1) / m
+        freedom = (va + vb) ** 2 / (va**2 / (n - 1) + vb**2 / (m - 1))
+        half = stats.t.ppf(0.975, freedom) * np.sqrt(va + vb)
+        assert difference == pytest.approx(b.mean() - a.mean())
+        assert (low, high) == pytest.approx((difference - half, difference + half))
+
+
+def test_groups_without_spread_have_an_interval_of_no_width():
+    assert evidence.welch([1.0, 1.0, 1.0], [3.0, 3.0, 3.0]) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    "low, high, words, outcome",
+    [
+        (0.1, 3, {"effect": 1}, HOLDS),
+        (-3, -0.1, {"effect": 1}, CONTRADICTS),
+        (-0.9, 0.9, {"effect": 1}, UNSEEN),
+        (-0.9, 1.1, {"effect": 1}, UNDECIDED),
+        (-1.1, 0.9, {"effect": 1}, UNDECIDED),
+        (0.1, 3, {"effect": 1, "finished": False}, UNDECIDED),
+        (-3, -0.1, {"effect": 1, "finished": False}, UNDECIDED),
+        (math.nan, math.nan, {"effect": 1}, UNDECIDED),
+        (-0.9, 0.9, {"within": (-1, 1)}, HOLDS),
+        (-5, 0.9, {"within": (-math.inf, 1)}, HOLDS),
+        (1.1, 2, {"within": (-1, 1)}, CONTRADICTS),
+        (-3, -1.1, {"within": (-1, 1)}, CONTRADICTS),
+        (0.5, 1.5, {"within": (-1, 1)}, UNDECIDED),
+    ],
+)
+def test_five_outcomes(low, high, words, outcome):
+    assert evidence.decide(low, high, **words) == outcome
+
+
+def test_a_test_asks_for_a_direction_or_for_closeness():
+    for words in ({}, {"effect": 1, "within": (0, 1)}):
+        with pytest.raises(ValueError, match="allowed: one of the two"):
+            evidence.decide(0, 1, **words)
+
+
+def share(outcome, truth, spread, n, effect=1.0, draws=1000):
+    """How often `outcome` comes out when the sides truly differ by `truth`."""
+    rng = np.random.default_rng(1)
+    found = 0
+    for lower, higher in zip(
+        rng.normal(0, spread, (draws, n)), rng.normal(truth, spread, (draws, n))
+    ):
+        _, low, high = evidence.welch(lower, higher)
+        found += evidence.decide(low, high, effect=effect) == outcome
+    return found / draws
+
+
+def test_how_often_each_outcome_comes_out():
+    """Stated in CONTRIBUTING. The bounds are seven standard errors of 1,000 draws wide."""
+    # No difference at all: three seeds call it one way or the other in fewer than 1 of 20 cases.
+    wrong = share(HOLDS, 0.0, 0.5, 3) + share(CONTRADICTS, 0.0, 0.5, 3)
+    assert 0 < wrong < 0.05 + 7 * 0.007
+    # An effect of the paper's size, seeds that spread by a fifth of it: seen in most cases.
+    assert share(HOLDS, 1.0, 0.2, 3) > 0.95
+    # Seeds that spread as much as the effect: mostly undecided, hardly ever the wrong way round.
+    assert share(UNDECIDED, 1.0, 1.0, 3) > 0.6
+    assert share(CONTRADICTS, 1.0, 1.0, 3) < 0.02
+    # "Does not show" is earned: with an effect of the paper's size it is rare.
+    assert share(UNSEEN, 1.0, 0.2, 3) < 0.05
+    assert share(UNSEEN, 0.0, 0.2, 3) > 0.8
+    # Five seeds decide more than three.
+    assert share(HOLDS, 1.0, 0.5, 5) > share(HOLDS, 1.0, 0.5, 3) + 0.1
+
+
+# ---- measures
+
+
+def test_measures_of_one_record():
+    run = record(0, [50, 30, 20, 10], test=12, training=4)
+    expected = {"test_error": 12, "training_error": 4, "running_training_error": 10, "gap": 8}
+    for name, value in {**expected, "validation_error": 10, "epochs_to_25": 2.5}.items():
+        assert evidence.measure(run, name)[0] == pytest.approx(value), name
+    assert evidence.measure(run, "epochs_to_50")[0] == 1.0
+    assert math.isnan(evidence.measure(run, "epochs_to_5")[0])
+    assert evidence.measure(run, "epochs_to_converge")[0] == pytest.approx(3.9)
+    run["after"] = {"gradients": {"start": {"first": 3.5}}}
+    assert evidence.measure(run, "after.gradients.start.first")[0] == 3.5
+    for name in ("no", "after.gradients.end.first"):
+        with pytest.raises(ValueError, match=f"no measure '{name}'.*allowed: test_error"):
+            evidence.measure(run, name)
+
+
+def test_a_run_reached_its_end_when_it_is_flat():
+    falling = record(0, [40, 38, 36, 34, 32, 30, 28, 25])
+    flat = record(0, [40, 30, 20, 15, 12, 11, 10, 9.5])
+    short = record(0, [10, 10, 10])
+    assert evidence.reached_end([flat, flat])
+    assert not evidence.reached_end([falling, falling])
+    assert not evidence.reached_end([short])
+    assert not evidence.reached_end([flat, short])
+
+
+# ---- a whole test, from records to a verdict
+
+CASE = """
+word = "toy"
+
+[[claims]]
+id = 1
+text = "A is better than B."
+number = "2 points"
+where = "table 1"
+
+[[claims.tests]]
+kind = "trained"
+says = "a errs less than b"
+lower = "a"
+higher = "b"
+measure = "test_error"
+effect = 2.0
+
+[[claims]]
+id = 2
+text = "A large claim."
+number = ""
+where = "sec. 1"
+untested = "needs a large machine"
+"""
+RUNS = '[a]\nnetwork = "mlp_small"\n[b]\nlike = "a"\nchanges = {hidden = []}\n'
+FLAT_ERRORS = [40, 30, 20, 15, 12, 11, 10, 9.5]
+
+
+@pytest.fixture
+def case(tmp_path, monkeypatch):
+    """Return a function that settles the toy claims from given test errors."""
+    for folder in ("experiments", "papers", "records/toy"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "experiments" / "toy.toml").write_text(RUNS)
+    (tmp_path / "papers" / "toy.toml").write_text(CASE)
+    monkeypatch.setattr(experiments, "HERE", tmp_path)
+    monkeypatch.setattr(ledger.importlib.resources, "files", lambda package: tmp_path)
+    experiments.load.cache_clear()
+
+    def settle(a, b, errors=FLAT_ERRORS, replaced=("", "")):
+        (tmp_path / "papers" / "toy.toml").write_text(CASE.replace(*replaced))
+        for label, tests in (("a", a), ("b", b)):
+            for seed, test in enumerate(tests):
+                file = tmp_path / "records" / "toy" / f"{label}_seed{seed}.json"
+                file.write_text(json.dumps(record(seed, errors, test)))
+        return evidence.settle("toy")
+
+    yield settle
+    experiments.load.cache_clear()
+
+
+def test_from_records_to_a_verdict(case):
+    first, second = case([10, 10.2, 9.8], [13, 13.1, 12.9])
+    assert (first.outcome, first.seeds, first.finished) == (HOLDS, (3, 3), True)
+    assert first.difference == pytest.approx(3.0) and first.low < 3 < first.high
+    assert first.effect == 2.0 and first.paper == "2 points"
+    assert repr(first) == (
+        "[1] trained: a errs less than b · +3.00 (+2.58 to +3.42) points of test error · holds here"
+    )
+    assert second.outcome == UNTESTED and second.why == "needs a large machine"
+    assert repr(second) == "[2] needs a large machine · not tested here"
+    assert isinstance(evidence.settle("toy", 1) + evidence.settle("toy", 2), evidence.Verdicts)
+    table = evidence.settle("toy")._repr_markdown_().splitlines()
+    assert len(table) == 4 and "**holds here**" in table[2] and "an effect of 2" in table[2]
+
+
+def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
+    assert case([10, 10.1], [13, 13.1])[0].outcome == UNDECIDED
+    assert "2 and 2 runs are recorded" in repr(case([10, 10.1], [13, 13.1])[0])
+    falling = [40, 38, 36, 34, 32, 30, 28, 25]
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9], errors=falling)[0]
+    assert found.outcome == UNDECIDED and found.finished is False
+    assert "not trained to the end" in repr(found)
+
+
+def test_factors_and_closeness(case):
+    factor = case([10, 10.2, 9.8], [30, 30.1, 29.9], replaced=("effect", "ratio = true\neffect"))[0]
+    assert factor.outcome == HOLDS and factor.difference == pytest.approx(3, rel=0.01)
+    assert factor.unit == "times the points of test error"
+    close = case([10, 10.2, 9.8], [10.1, 10, 10.2], replaced=("effect = 2.0", "within = [-1, 1]"))[
+        0
+    ]
+    assert close.outcome == HOLDS and close.effect == [-1, 1]
+    apart = case([10, 10.2, 9.8], [13, 13.1, 12.9], replaced=("effect = 2.0", "within = [-1, 1]"))[
+        0
+    ]
+    assert apart.outcome == CONTRADICTS
+
+
+def test_counts_are_of_registered_networks_or_arithmetic():
+    assert evidence._count("3 * 3 * 3", "weights") == 27
+    assert evidence._count("mlp_small", "parameters") == 101_770
+    side = {"network": "mlp_small", "changes": {"hidden": [10]}, "blocks": "hidden1"}
+    assert evidence._count(side, "multiply-adds") == 7840
+    with pytest.raises(ValueError, match="no network is called"):
+        evidence._count("__import__('os')", "parameters")
+
+
+# ---- the committed ledgers
+
+
+@pytest.mark.parametrize("word", ledger.words())
+def test_every_claim_has_a_test_or_says_why_not(word):
+    for claim in ledger.load(word).claims:
+        assert claim.get("tests") or claim.get("untested"), f"{word} [{claim['id']}]"
+
+
+@pytest.mark.parametrize("word", ledger.words())
+def test_every_test_can_be_settled(word):
+    verdicts = evidence.settle(word)
+    assert {v.claim for v in verdicts} == {c["id"] for c in ledger.load(word).claims}
+    for verdict in verdicts:
+        assert verdict.outcome in evidence.OUTCOMES
+        if verdict.kind == "trained" and verdict.outcome in (HOLDS, CONTRADICTS, UNSEEN):
+            assert verdict.finished and min(verdict.seeds) >= 3
+        if verdict.outcome == UNTESTED:
+            assert verdict.why
+        if verdict.kind == "counted":
+            assert verdict.outcome in (HOLDS, CONTRADICTS) and verdict.seeds == ()
+
+
+def test_the_command_prints_one_object_a_test(capsys):
+    evidence.show(["alexnet"], as_json=True)
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == len(evidence.settle("alexnet"))
+    wanted = {"word", "claim", "test", "kind", "outcome", "difference", "low", "high", "effect"}
+    assert all(wanted | {"seeds", "finished"} <= set(row) for row in rows)
