@@ -3,15 +3,20 @@ Neural Networks, NIPS 2012. Section numbers are the paper's.
 """
 
 import keras
+from keras.initializers import Constant
 
 from course_lib.layers import (
     GroupedConv2D,
     LocalResponseNormalization,
     check_choice,
+    check_dropout,
     check_image_input,
 )
 
-MIDDLE_LAYERS = ("conv2", "conv3", "conv4")
+# What other code does in another order: Caffe's CaffeNet pools before it normalises, torchvision
+# drops the inputs of fc6 and fc7, not their outputs.
+CAFFENET = (("norm1", "pool1"), ("norm2", "pool2"))
+TORCHVISION = (("fc6", "drop6"), ("fc7", "drop7"))
 
 
 def AlexNet(
@@ -24,12 +29,11 @@ def AlexNet(
     groups=2,
     activation="relu",
     normalization="lrn",
-    pool_first=False,
     overlapping=True,
     dropout=0.5,
-    dropout_first=False,
     initialization="paper",
     without=None,
+    swapped=(),
     name="alexnet",
 ):
     """Build AlexNet; the defaults are the paper's network.
@@ -45,86 +49,83 @@ def AlexNet(
         groups: 2 splits conv2, conv4 and conv5 over "two GPUs" (sec. 3.2); 1 is one tower.
         activation: "relu" (sec. 3.1) or "tanh", its ablation.
         normalization: "lrn" after conv1 and conv2 (sec. 3.3), or None.
-        pool_first: pool before normalising, as CaffeNet does.
         overlapping: pooling windows of 3 at stride 2 (sec. 3.4); False makes them 2 at stride 2.
         dropout: share of hidden units dropped in training (sec. 4.2); 0 drops none.
-        dropout_first: drop the inputs of fc6 and fc7 instead of their outputs, as torchvision.
         initialization: "paper": N(0, 0.01^2), biases 1 in conv2, conv4, conv5, fc6, fc7 (sec. 5);
             or a Keras initializer's name for the weights, with biases 0.
         without: a middle convolution to leave out: "conv2", "conv3" or "conv4" (sec. 7).
+        swapped: pairs of neighbours that change places: `CAFFENET` or `TORCHVISION`.
 
     Raises:
         ValueError: an argument is not one of the above; the image is too small for the network.
     """
-    kernel, stride, padding = stem
     check_image_input(input_shape, classes, _smallest_side(stem, overlapping), "AlexNet")
     check_choice("activation", activation, ("relu", "tanh"))
     check_choice("normalization", normalization, ("lrn", None))
-    check_choice("without", without, (None, *MIDDLE_LAYERS))
+    check_choice("without", without, (None, "conv2", "conv3", "conv4"))
+    check_choice("swapped", swapped, ((), CAFFENET, TORCHVISION))
+    check_dropout(dropout)
     if len(widths) != 5:
         raise ValueError(f"widths is {widths!r}; allowed: five channel counts, conv1 to conv5.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
     if not isinstance(groups, int) or groups < 1 or any(width % groups for width in widths):
         raise ValueError(
             f"groups is {groups!r}; allowed: a positive integer that divides every one of the "
             f"widths {widths}."
         )
-    weights = keras.initializers.RandomNormal(stddev=0.01)
-    if initialization != "paper":
-        weights = keras.initializers.get(initialization)
-    if weights is None:
+    if initialization is None:
         raise ValueError("initialization is None; allowed: 'paper' or a Keras initializer.")
 
     def start(bias):
-        bias = bias if initialization == "paper" else 0
-        return {
-            "kernel_initializer": weights.clone(),
-            "bias_initializer": keras.initializers.Constant(bias),
-        }
+        if initialization == "paper":
+            weights = keras.initializers.RandomNormal(stddev=0.01)
+            return {"kernel_initializer": weights, "bias_initializer": Constant(bias)}
+        return {"kernel_initializer": keras.initializers.get(initialization).clone()}
 
-    def convolution(x, number, size, step=1, pad=None, split=1, bias=0):
-        if f"conv{number}" == without:
-            return x
-        if pad:
-            x = keras.layers.ZeroPadding2D(pad, name=f"pad{number}")(x)
-        return GroupedConv2D(
-            widths[number - 1],
-            size,
-            step,
-            "same" if pad is None else "valid",
-            groups=split,
-            activation=activation,
-            name=f"conv{number}",
-            **start(bias),
-        )(x)
+    def conv(number, size, stride=1, padding="same", groups=1, bias=0):
+        own = {"groups": groups, "activation": activation, "name": f"conv{number}", **start(bias)}
+        return GroupedConv2D(widths[number - 1], size, stride, padding, **own)
 
-    def pool(x, number):
-        return keras.layers.MaxPooling2D(3 if overlapping else 2, 2, name=f"pool{number}")(x)
+    def norm(number):
+        return LocalResponseNormalization(name=f"norm{number}")
 
-    def normalize_and_pool(x, number):
-        norm = LocalResponseNormalization(name=f"norm{number}") if normalization else lambda x: x
-        return norm(pool(x, number)) if pool_first else pool(norm(x), number)
+    def pool(number):
+        return keras.layers.MaxPooling2D(3 if overlapping else 2, 2, name=f"pool{number}")
 
-    def hidden_layer(x, number):
-        layer = keras.layers.Dense(hidden, activation=activation, name=f"fc{number}", **start(1))
-        drop = keras.layers.Dropout(dropout, name=f"drop{number}") if dropout else lambda x: x
-        return layer(drop(x)) if dropout_first else drop(layer(x))
+    def fc(number):
+        return keras.layers.Dense(hidden, activation, name=f"fc{number}", **start(1))
 
-    image = keras.Input(input_shape, name="image")
-    x = convolution(image, 1, kernel, stride, padding)
-    x = normalize_and_pool(x, 1)
-    x = convolution(x, 2, 5, split=groups, bias=1)
-    x = normalize_and_pool(x, 2)
-    x = convolution(x, 3, 3)
-    x = convolution(x, 4, 3, split=groups, bias=1)
-    x = convolution(x, 5, 3, split=groups, bias=1)
-    x = pool(x, 5)
-    x = keras.layers.Flatten(name="flatten")(x)
-    x = hidden_layer(x, 6)
-    x = hidden_layer(x, 7)
-    logits = keras.layers.Dense(classes, name="fc8", **start(0))(x)
-    return keras.Model(image, logits, name=name)
+    def drop(number):
+        return keras.layers.Dropout(dropout, name=f"drop{number}")
+
+    kernel, stride, padding = stem
+    row = [
+        keras.layers.ZeroPadding2D(padding, name="pad1"),
+        conv(1, kernel, stride, "valid"),
+        norm(1),
+        pool(1),
+        conv(2, 5, groups=groups, bias=1),
+        norm(2),
+        pool(2),
+        conv(3, 3),
+        conv(4, 3, groups=groups, bias=1),
+        conv(5, 3, groups=groups, bias=1),
+        pool(5),
+        keras.layers.Flatten(name="flatten"),
+        fc(6),
+        drop(6),
+        fc(7),
+        drop(7),
+        keras.layers.Dense(classes, name="fc8", **start(0)),
+    ]
+    wanted = {"pad": padding, "norm": normalization, "drop": dropout}
+    row = [la for la in row if wanted.get(la.name[:-1], True) and la.name != without]
+    for pair in swapped:
+        places = [i for i, layer in enumerate(row) if layer.name in pair]
+        row[places[0]], row[places[-1]] = row[places[-1]], row[places[0]]
+    image = x = keras.Input(input_shape, name="image")
+    for layer in row:
+        x = layer(x)
+    return keras.Model(image, x, name=name)
 
 
 def _smallest_side(stem, overlapping):
@@ -147,7 +148,7 @@ SMALL = {
 
 VARIANTS = {
     "alexnet_paper": (AlexNet, {}),
-    "alexnet_caffenet": (AlexNet, {"pool_first": True}),
+    "alexnet_caffenet": (AlexNet, {"swapped": CAFFENET}),
     "alexnet_onetower_nogroups": (AlexNet, {"groups": 1}),
     "alexnet_torchvision": (
         AlexNet,
@@ -157,7 +158,7 @@ VARIANTS = {
             "stem": (11, 4, 2),
             "groups": 1,
             "normalization": None,
-            "dropout_first": True,
+            "swapped": TORCHVISION,
         },
     ),
     "alexnet_224_valid": (AlexNet, {"input_shape": (224, 224, 3)}),

@@ -3,14 +3,16 @@ CVPR 2017, arXiv:1608.06993. Section and table numbers are the paper's.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from course_lib.layers import (
     BatchNormalization,
+    Block,
     ConvUnit,
     check_choice,
+    check_dropout,
     check_image_input,
+    padded_pool,
     serializable,
 )
 
@@ -29,12 +31,17 @@ def convolution(filters, side, name, strides=1, dtype=None):
     )
 
 
+def composite(x, norm, conv, drop=None):
+    """The composite function of sec. 3: normalisation, ReLU, convolution; dropout if there is."""
+    x = conv(ops.relu(norm(x)))
+    return x if drop is None else drop(x)
+
+
 @serializable
-class DenseLayer(keras.layers.Layer):
+class DenseLayer(Block):
     """H(x) = conv3x3(relu(norm(x))), concatenated to x.
 
-    With `bottleneck`, a 1x1 convolution to 4 * growth channels, preceded by its own
-    normalisation and ReLU, comes first (DenseNet-B).
+    With `bottleneck` the same with a 1x1 convolution to 4 * growth channels comes before.
 
     Shapes: (batch, height, width, in) -> (batch, height, width, in + growth).
 
@@ -54,50 +61,33 @@ class DenseLayer(keras.layers.Layer):
     def __init__(self, growth, bottleneck=True, connection="concatenate", dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         check_choice("connection", connection, ("concatenate", "add"))
-        self.config = {
-            "growth": growth,
-            "bottleneck": bottleneck,
-            "connection": connection,
-            "dropout": dropout,
-        }
+        self.growth, self.bottleneck, self.connection = growth, bottleneck, connection
         own = {"dtype": self.dtype_policy}
-        self.steps = []
         if bottleneck:
-            self.steps.append(BatchNormalization(name="norm1", **own))
-            self.steps.append(convolution(4 * growth, 1, "conv1x1", **own))
-        self.steps.append(BatchNormalization(name="norm2", **own))
-        self.steps.append(convolution(growth, 3, "conv3x3", **own))
+            self.norm1 = BatchNormalization(name="norm1", **own)
+            self.conv1x1 = convolution(4 * growth, 1, "conv1x1", **own)
+        self.norm2 = BatchNormalization(name="norm2", **own)
+        self.conv3x3 = convolution(growth, 3, "conv3x3", **own)
         self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
 
     def build(self, input_shape):
-        if self.config["connection"] == "add" and input_shape[-1] != self.config["growth"]:
+        if self.connection == "add" and input_shape[-1] != self.growth:
             raise ValueError(
                 f"the input has {input_shape[-1]} channels; to be added to the output it must "
-                f"have growth = {self.config['growth']}."
+                f"have growth = {self.growth}."
             )
-        for step in self.steps:
-            step.build(input_shape)
-            input_shape = step.compute_output_shape(input_shape)
+        super().build(input_shape)
 
-    def call(self, inputs, training=None):
-        x = inputs
-        for norm, conv in zip(self.steps[::2], self.steps[1::2]):
-            x = conv(ops.relu(norm(x, training=training)))
-            x = self.drop(x, training=training) if self.drop is not None else x
-        if self.config["connection"] == "add":
-            return inputs + x
-        return ops.concatenate([inputs, x], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        new = self.config["growth"] if self.config["connection"] == "concatenate" else 0
-        return (*input_shape[:-1], input_shape[-1] + new)
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        new = composite(x, self.norm1, self.conv1x1, self.drop) if self.bottleneck else x
+        new = composite(new, self.norm2, self.conv3x3, self.drop)
+        if self.connection == "add":
+            return x + new
+        return ops.concatenate([x, new], axis=-1)
 
 
 @serializable
-class DenseBlock(keras.layers.Layer):
+class DenseBlock(Block):
     """Layers at one resolution, each of which sees the outputs of all layers before it.
 
     Shapes: (batch, height, width, in) -> (batch, height, width, in + count * growth); with
@@ -114,62 +104,19 @@ class DenseBlock(keras.layers.Layer):
         self, count, growth, bottleneck=True, connection="concatenate", dropout=0.0, **kwargs
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "count": count,
-            "growth": growth,
-            "bottleneck": bottleneck,
-            "connection": connection,
-            "dropout": dropout,
-        }
         same = (growth, bottleneck, connection, dropout)
         self.dense_layers = [
             DenseLayer(*same, name=f"layer{i + 1}", dtype=self.dtype_policy) for i in range(count)
         ]
 
-    def build(self, input_shape):
-        self.channels = input_shape[-1]
+    def call(self, x):
         for layer in self.dense_layers:
-            layer.build(input_shape)
-            input_shape = layer.compute_output_shape(input_shape)
-
-    def call(self, inputs, training=None):
-        for layer in self.dense_layers:
-            inputs = layer(inputs, training=training)
-        return inputs
-
-    def compute_output_shape(self, input_shape):
-        for layer in self.dense_layers:
-            input_shape = layer.compute_output_shape(input_shape)
-        return input_shape
-
-    def connections(self):
-        """Return how strongly each layer uses each of its sources.
-
-        Returns:
-            An array (sources, layers): the mean absolute weight that a layer's first convolution
-            gives to a source. Source 0 is the block's input, source s the output of layer s. NaN
-            where a layer comes too early to see the source.
-
-        Raises:
-            ValueError: the block adds, so that the sources cannot be told apart.
-        """
-        if self.config["connection"] != "concatenate":
-            raise ValueError("connection is 'add'; sources are told apart only by 'concatenate'.")
-        count = self.config["count"]
-        strength = np.full((count, count), np.nan)
-        for i, layer in enumerate(self.dense_layers):
-            kernel = np.abs(ops.convert_to_numpy(layer.steps[1].kernel))
-            ends = [self.channels + s * self.config["growth"] for s in range(i + 1)]
-            for source, part in enumerate(np.split(kernel, ends[:-1], axis=2)):
-                strength[source, i] = part.mean()
-        return strength
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+            x = layer(x)
+        return x
 
 
 @serializable
-class Transition(keras.layers.Layer):
+class Transition(Block):
     """Between two blocks: normalisation, ReLU, 1x1 convolution, 2x2 average pooling.
 
     Shapes: (batch, height, width, in) -> (batch, height / 2, width / 2, filters), sides rounded
@@ -184,27 +131,14 @@ class Transition(keras.layers.Layer):
 
     def __init__(self, filters, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.config = {"filters": filters, "dropout": dropout}
         own = {"dtype": self.dtype_policy}
         self.norm = BatchNormalization(name="norm", **own)
         self.conv = convolution(filters, 1, "conv1x1", **own)
         self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
         self.pool = keras.layers.AveragePooling2D(2, name="pool", **own)
 
-    def build(self, input_shape):
-        self.norm.build(input_shape)
-        self.conv.build(input_shape)
-
-    def call(self, inputs, training=None):
-        x = self.conv(ops.relu(self.norm(inputs, training=training)))
-        x = self.drop(x, training=training) if self.drop is not None else x
-        return self.pool(x)
-
-    def compute_output_shape(self, input_shape):
-        return self.pool.compute_output_shape(self.conv.compute_output_shape(input_shape))
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        return self.pool(composite(x, self.norm, self.conv, self.drop))
 
 
 LAYERS = {  # table 1: dense layers of the four blocks; 161 is in arXiv version 1
@@ -257,8 +191,7 @@ def DenseNet(
     check_choice("connection", connection, ("concatenate", "add"))
     if not 0 < compression <= 1:
         raise ValueError(f"compression is {compression!r}; allowed: 0 < compression <= 1.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    check_dropout(dropout)
     if not isinstance(growth, int) or growth < 1:
         raise ValueError(f"growth is {growth!r}; allowed: a positive integer.")
     smallest = {"imagenet": 29, "cifar": 4, "small": 7}[stem]
@@ -282,8 +215,7 @@ def DenseNet(
     image = keras.Input(input_shape, name="image")
     if stem == "imagenet":
         x = ConvUnit(initial, 7, 2, padding=3, name="convolution")(image)
-        x = keras.layers.ZeroPadding2D(1, name="pooling_pad")(x)
-        x = keras.layers.MaxPooling2D(3, 2, name="pooling")(x)
+        x = padded_pool(x, "pooling")
     else:
         x = convolution(initial, 3, "convolution", 1 if stem == "cifar" else 2)(image)
     for i, count in enumerate(counts):

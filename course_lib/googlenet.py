@@ -6,9 +6,11 @@ import keras
 from keras import ops
 
 from course_lib.layers import (
+    Block,
     ConvUnit,
     LocalResponseNormalization,
     check_choice,
+    check_dropout,
     check_image_input,
     max_pool,
     serializable,
@@ -16,7 +18,7 @@ from course_lib.layers import (
 
 
 @serializable
-class InceptionModule(keras.layers.Layer):
+class InceptionModule(Block):
     """Look at the same input through 1x1, 3x3 and 5x5 filters and a pooling, side by side.
 
     The four outputs are concatenated in that order. A ReLU follows every convolution, the
@@ -41,62 +43,46 @@ class InceptionModule(keras.layers.Layer):
 
     def __init__(self, filters, reduce=True, largest=5, normalization=None, **kwargs):
         super().__init__(**kwargs)
-        filters = tuple(filters)
         if len(filters) != 6 or not all(isinstance(n, int) and n > 0 for n in filters):
-            raise ValueError(f"filters is {filters!r}; allowed: six positive integers.")
+            raise ValueError(f"filters is {tuple(filters)!r}; allowed: six positive integers.")
         check_choice("largest", largest, (3, 5))
         check_choice("normalization", normalization, ("batch", None))
-        self.config = {
-            "filters": filters,
-            "reduce": reduce,
-            "largest": largest,
-            "normalization": normalization,
-        }
         one, reduce3, three, reduce5, five, projection = filters
-
         own = {"dtype": self.dtype_policy}
 
         def unit(channels, side, name):
             return ConvUnit(channels, side, normalization=normalization, name=name, **own)
 
+        self.reduce = reduce
+        self.conv1 = unit(one, 1, "1x1")
+        if reduce:
+            self.reduce3 = unit(reduce3, 1, "3x3_reduce")
+        self.conv3 = unit(three, 3, "3x3")
+        if reduce:
+            self.reduce5 = unit(reduce5, 1, "5x5_reduce")
+        self.conv5 = unit(five, largest, "5x5")
         self.pool = keras.layers.MaxPooling2D(3, 1, "same", name="pool", **own)
-        self.branches = [
-            [unit(one, 1, "1x1")],
-            [unit(reduce3, 1, "3x3_reduce"), unit(three, 3, "3x3")],
-            [unit(reduce5, 1, "5x5_reduce"), unit(five, largest, "5x5")],
-            [self.pool, unit(projection, 1, "pool_proj")],
-        ]
-        if not reduce:
-            one, three, five, pool = self.branches
-            self.branches = [one, three[1:], five[1:], pool[:1]]
+        if reduce:
+            self.projection = unit(projection, 1, "pool_proj")
 
-    def build(self, input_shape):
-        for branch in self.branches:
-            shape = input_shape
-            for step in branch:
-                step.build(shape)
-                shape = step.compute_output_shape(shape)
+    @property
+    def branches(self):
+        """The layers of the four branches, each from the input on: to look at the module."""
+        if not self.reduce:
+            return [[self.conv1], [self.conv3], [self.conv5], [self.pool]]
+        three, five = [self.reduce3, self.conv3], [self.reduce5, self.conv5]
+        return [[self.conv1], three, five, [self.pool, self.projection]]
 
-    def call(self, inputs, training=None):
-        outputs = []
-        for branch in self.branches:
-            x = inputs
-            for step in branch:
-                x = step(x) if step is self.pool else step(x, training=training)
-            outputs.append(x)
-        return ops.concatenate(outputs, axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        one, _, three, _, five, projection = self.config["filters"]
-        pooled = projection if self.config["reduce"] else input_shape[-1]
-        return (*input_shape[:-1], one + three + five + pooled)
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        p1 = self.conv1(x)
+        p2 = self.conv3(self.reduce3(x) if self.reduce else x)
+        p3 = self.conv5(self.reduce5(x) if self.reduce else x)
+        p4 = self.projection(self.pool(x)) if self.reduce else self.pool(x)
+        return ops.concatenate([p1, p2, p3, p4], axis=-1)
 
 
 @serializable
-class AuxiliaryClassifier(keras.layers.Layer):
+class AuxiliaryClassifier(Block):
     """A small classifier on an intermediate output; it helps training and is then thrown away.
 
     5x5 average pooling at stride 3, a 1x1 convolution, a hidden layer, dropout, logits.
@@ -117,41 +103,19 @@ class AuxiliaryClassifier(keras.layers.Layer):
         self, classes, filters=128, hidden=1024, dropout=0.7, normalization=None, **kwargs
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "classes": classes,
-            "filters": filters,
-            "hidden": hidden,
-            "dropout": dropout,
-            "normalization": normalization,
-        }
         own = {"dtype": self.dtype_policy}
-        self.steps = [
-            keras.layers.AveragePooling2D(5, 3, name="ave_pool", **own),
-            ConvUnit(filters, 1, normalization=normalization, name="conv", **own),
-            keras.layers.Flatten(name="flatten", **own),
-            keras.layers.Dense(
-                hidden, activation="relu", kernel_initializer="he_normal", name="fc", **own
-            ),
-            keras.layers.Dropout(dropout, name="dropout", **own),
-            keras.layers.Dense(classes, name="classifier", **own),
-        ]
+        self.pool = keras.layers.AveragePooling2D(5, 3, name="ave_pool", **own)
+        self.conv = ConvUnit(filters, 1, normalization=normalization, name="conv", **own)
+        self.flatten = keras.layers.Flatten(name="flatten", **own)
+        self.fc = keras.layers.Dense(
+            hidden, activation="relu", kernel_initializer="he_normal", name="fc", **own
+        )
+        self.dropout = keras.layers.Dropout(dropout, name="dropout", **own)
+        self.classifier = keras.layers.Dense(classes, name="classifier", **own)
 
-    def build(self, input_shape):
-        for step in self.steps:
-            step.build(input_shape)
-            input_shape = step.compute_output_shape(input_shape)
-
-    def call(self, inputs, training=None):
-        for step in self.steps:
-            takes_training = isinstance(step, (ConvUnit, keras.layers.Dropout))
-            inputs = step(inputs, training=training) if takes_training else step(inputs)
-        return inputs
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.config["classes"])
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        x = self.flatten(self.conv(self.pool(x)))
+        return self.classifier(self.dropout(self.fc(x)))
 
 
 MODULES = {  # table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
@@ -210,8 +174,7 @@ def GoogLeNet(
     check_choice("head", head, ("average", "dense"))
     check_choice("stem", stem, ("paper", "small"))
     check_choice("pool4", pool4, (2, 3))
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    check_dropout(dropout)
     if width * 16 < 1:
         raise ValueError(f"width is {width!r}; allowed: at least {1 / 16}.")
     smallest = {"paper": (15, 31), "small": (4, 8)}[stem][pool4 == 3]
@@ -223,22 +186,21 @@ def GoogLeNet(
     def scaled(channels):
         return int(channels * width)
 
-    def convolution(x, filters, side, name, strides=1):
-        padding = side // 2
-        unit = ConvUnit(scaled(filters), side, strides, padding, normalization=batch, name=name)
-        return unit(x)
+    def unit(x, filters, side, name, strides=1):
+        filters, padding = scaled(filters), side // 2
+        return ConvUnit(filters, side, strides, padding, normalization=batch, name=name)(x)
 
     def normalize(x, name):
         return LocalResponseNormalization(name=name)(x) if normalization == "lrn" else x
 
     image = keras.Input(input_shape, name="image")
     if stem == "paper":
-        x = convolution(image, 64, 7, "conv1", strides=2)
+        x = unit(image, 64, 7, "conv1", strides=2)
         x = normalize(max_pool(x, "pool1"), "norm1")
-        x = convolution(x, 64, 1, "conv2_reduce")
-        x = normalize(convolution(x, 192, 3, "conv2"), "norm2")
+        x = unit(x, 64, 1, "conv2_reduce")
+        x = normalize(unit(x, 192, 3, "conv2"), "norm2")
     else:
-        x = normalize(convolution(image, 64, 3, "conv1"), "norm1")
+        x = normalize(unit(image, 64, 3, "conv1"), "norm1")
     x = max_pool(x, "pool2")
     outputs = {}
     for module, filters in MODULES.items():

@@ -4,6 +4,7 @@ Same names, weights and results as Keras's own layers, so a network can be loade
 file's speed; see benchmarks/ for what the speed is worth.
 """
 
+import inspect
 import math
 
 import keras
@@ -16,6 +17,33 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 else:
     tf = None
+
+
+class Block(keras.layers.Layer):
+    """A layer made of layers: a subclass writes `__init__` and `call`, and Keras can do the rest.
+
+    The layers inside are built, and the output's shape is found, by a symbolic call. `config`
+    holds the arguments by name, the defaults included, so that a saved block comes back; name,
+    dtype and trainable are Keras's own.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        block = super().__new__(cls, *args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(block, *args, **kwargs)
+        given.apply_defaults()
+        _, *own = given.arguments  # without self
+        block.config = {key: given.arguments[key] for key in own if key != "kwargs"}
+        return block
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        image = keras.KerasTensor(input_shape, self.compute_dtype)
+        return keras.Operation.compute_output_spec(self, image).shape
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
 
 
 @serializable
@@ -100,7 +128,7 @@ class GroupedConv2D(keras.layers.Conv2D):
 
 
 @serializable
-class LocalResponseNormalization(keras.layers.Layer):
+class LocalResponseNormalization(Block):
     """Divide each channel by a power of the squared activity of its neighbours.
 
     b_i = a_i / (k + alpha * sum of a_j^2 over the n channels around i) ^ beta
@@ -127,20 +155,13 @@ class LocalResponseNormalization(keras.layers.Layer):
         power = ops.exp(-self.beta * ops.log(self.k + self.alpha * activity))  # pow is slower
         return ops.cast(a * power, inputs.dtype)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def multiply_adds(self, input_shape, output_shape):
         """Zero: by this course's convention only convolutions and dense layers are counted."""
         return 0
 
-    def get_config(self):
-        own = {"n": self.n, "k": self.k, "alpha": self.alpha, "beta": self.beta}
-        return {**super().get_config(), **own}
-
 
 @serializable
-class ConvUnit(keras.layers.Layer):
+class ConvUnit(Block):
     """Convolution, then normalisation, then activation: the unit that all later papers stack.
 
     Shapes: (batch, height, width, in) -> (batch, height', width', filters).
@@ -152,9 +173,11 @@ class ConvUnit(keras.layers.Layer):
         padding: "same", "valid", or the pixels to add on every side. Papers and PyTorch mean the
             last; "same" pads a strided convolution on the bottom and right only.
         groups: groups of channels that do not see each other.
-        normalization: "batch" or None. The convolution has a bias only without it.
+        normalization: "batch" or None.
         activation: a Keras activation, or None.
         kernel_initializer: He normal by default, the start for ReLU networks.
+        use_bias: None for a bias only without normalisation, which would cancel it.
+        epsilon: of the normalisation.
 
     Source: ResNet sec. 3.4 (batch normalisation right after each convolution, before the
     activation).
@@ -173,63 +196,40 @@ class ConvUnit(keras.layers.Layer):
         normalization="batch",
         activation="relu",
         kernel_initializer="he_normal",
+        use_bias=None,
+        epsilon=1e-5,
         **kwargs,
     ):
         super().__init__(**kwargs)
         check_choice("normalization", normalization, ("batch", None))
         if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
             raise ValueError(f"padding is {padding!r}; allowed: 'same', 'valid', or 0, 1, 2, ...")
-        self.config = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "strides": strides,
-            "padding": padding,
-            "groups": groups,
-            "normalization": normalization,
-            "activation": activation,
-            "kernel_initializer": kernel_initializer,
-        }
         own = {"dtype": self.dtype_policy}
+        self.pad = None
         if isinstance(padding, int):
-            explicit = strides > 1 or 2 * padding != kernel_size - 1
-            pad = keras.layers.ZeroPadding2D(padding, **own)
-            self.pad = pad if explicit and padding else None
-            padding = "same" if padding and not explicit else "valid"
-        else:
-            self.pad = None
-        convolution = keras.layers.Conv2D if groups == 1 else GroupedConv2D
-        self.conv = convolution(
+            if padding and (strides > 1 or 2 * padding != kernel_size - 1):
+                self.pad = keras.layers.ZeroPadding2D(padding, name="pad", **own)
+            padding = "same" if padding and self.pad is None else "valid"
+        self.conv = (keras.layers.Conv2D if groups == 1 else GroupedConv2D)(
             filters,
             kernel_size,
             strides,
             padding,
             groups=groups,
-            use_bias=normalization is None,
+            use_bias=normalization is None if use_bias is None else use_bias,
             kernel_initializer=kernel_initializer,
             name="conv",
             **own,
         )
-        self.norm = BatchNormalization(name="norm", **own) if normalization else None
+        self.norm = None
+        if normalization:
+            self.norm = BatchNormalization(epsilon=epsilon, name="norm", **own)
         self.activation = keras.layers.Activation(activation, name="activation", **own)
-        self.steps = [s for s in (self.pad, self.conv, self.norm, self.activation) if s is not None]
 
-    def build(self, input_shape):
-        for step in self.steps:
-            step.build(input_shape)
-            input_shape = step.compute_output_shape(input_shape)
-
-    def call(self, inputs, training=None):
-        for step in self.steps:
-            inputs = step(inputs, training=training) if step is self.norm else step(inputs)
-        return inputs
-
-    def compute_output_shape(self, input_shape):
-        for step in self.steps:
-            input_shape = step.compute_output_shape(input_shape)
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        for step in (self.pad, self.conv, self.norm, self.activation):
+            x = x if step is None else step(x)
+        return x
 
 
 def max_pool(x, name):
@@ -243,6 +243,12 @@ def max_pool(x, name):
         return keras.layers.MaxPooling2D(3, 2, rows, name=name)(x)
     x = keras.layers.MaxPooling2D((3, 1), (2, 1), rows, name=f"{name}_rows")(x)
     return keras.layers.MaxPooling2D((1, 3), (1, 2), columns, name=name)(x)
+
+
+def padded_pool(x, name):
+    """3x3 max-pooling at stride 2 after one pixel of zeros: n pixels -> n / 2, rounded up."""
+    x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    return keras.layers.MaxPooling2D(3, 2, name=name)(x)
 
 
 @serializable
@@ -271,6 +277,12 @@ def check_choice(argument, given, allowed):
     """Raise `ValueError` that names the argument, what was given and what is allowed."""
     if given not in allowed:
         raise ValueError(f"{argument} is {given!r}; allowed: {', '.join(map(repr, allowed))}.")
+
+
+def check_dropout(dropout):
+    """Raise `ValueError` unless it is the share of the inputs that a dropout layer may drop."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
 
 
 def check_image_input(input_shape, classes, smallest, network):

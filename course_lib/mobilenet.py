@@ -6,8 +6,10 @@ import keras
 
 from course_lib.layers import (
     BatchNormalization,
+    Block,
     ConvUnit,
     check_choice,
+    check_dropout,
     check_image_input,
     serializable,
 )
@@ -34,23 +36,17 @@ def start():
     return keras.initializers.TruncatedNormal(stddev=0.09)
 
 
-@serializable
-class Convolution(ConvUnit):
-    """3x3 convolution, normalisation, activation: fig. 3 left, MobileNet's epsilon.
+def full_convolution(filters, strides=1, activation="relu", **others):
+    """The layer that a separable one replaces: 3x3 convolution, normalisation, activation.
 
-    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters), sides
-    rounded up. The arguments are those of `ConvUnit`.
+    Shapes and arguments are those of `DepthwiseSeparable`. Source: fig. 3 left.
     """
-
-    def __init__(self, filters, kernel_size=3, strides=1, **kwargs):
-        kwargs.setdefault("kernel_initializer", start())
-        super().__init__(filters, kernel_size, strides, **kwargs)
-        if self.norm is not None:
-            self.norm.epsilon = EPSILON
+    others = {"kernel_initializer": start(), "epsilon": EPSILON, **others}
+    return ConvUnit(filters, 3, strides, activation=activation, **others)
 
 
 @serializable
-class DepthwiseSeparable(keras.layers.Layer):
+class DepthwiseSeparable(Block):
     """A 3x3 filter for each channel, then a 1x1 convolution that mixes the channels.
 
     Both are followed by batch normalisation and the activation. "same" padding; on even sides a
@@ -69,8 +65,8 @@ class DepthwiseSeparable(keras.layers.Layer):
 
     def __init__(self, filters, strides=1, activation="relu", **kwargs):
         super().__init__(**kwargs)
-        self.config = {"filters": filters, "strides": strides, "activation": activation}
         own = {"dtype": self.dtype_policy}
+        self.activation = keras.layers.Activation(activation, name="activation", **own)
         self.depthwise = keras.layers.DepthwiseConv2D(
             3,
             strides,
@@ -81,35 +77,14 @@ class DepthwiseSeparable(keras.layers.Layer):
             **own,
         )
         self.depthwise_norm = BatchNormalization(epsilon=EPSILON, name="depthwise_norm", **own)
-        self.depthwise_activation = keras.layers.Activation(
-            activation, name="depthwise_activation", **own
-        )
         self.pointwise = keras.layers.Conv2D(
             filters, 1, use_bias=False, kernel_initializer=start(), name="pointwise", **own
         )
         self.pointwise_norm = BatchNormalization(epsilon=EPSILON, name="pointwise_norm", **own)
-        self.pointwise_activation = keras.layers.Activation(
-            activation, name="pointwise_activation", **own
-        )
 
-    def build(self, input_shape):
-        self.depthwise.build(input_shape)
-        between = self.depthwise.compute_output_shape(input_shape)
-        self.depthwise_norm.build(between)
-        self.pointwise.build(between)
-        self.pointwise_norm.build(self.pointwise.compute_output_shape(between))
-
-    def call(self, inputs, training=None):
-        x = self.depthwise_norm(self.depthwise(inputs), training=training)
-        x = self.depthwise_activation(x)
-        x = self.pointwise_norm(self.pointwise(x), training=training)
-        return self.pointwise_activation(x)
-
-    def compute_output_shape(self, input_shape):
-        return self.pointwise.compute_output_shape(self.depthwise.compute_output_shape(input_shape))
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        x = self.activation(self.depthwise_norm(self.depthwise(x)))
+        return self.activation(self.pointwise_norm(self.pointwise(x)))
 
 
 def MobileNet(
@@ -150,20 +125,20 @@ def MobileNet(
         raise ValueError(
             f"alpha is {alpha!r}; allowed: a number above 0 (the paper has 0.25 to 1)."
         )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    check_dropout(dropout)
 
     def channels(full):
         return max(int(alpha * full), 8)
 
     image = keras.Input(input_shape, name="image")
-    x = Convolution(channels(32), 3, stem_strides, activation=activation, name="conv1")(image)
+    x = full_convolution(channels(32), stem_strides, activation, name="conv1")(image)
     for number, (filters, strides) in enumerate(BLOCKS, 1):
         if shallow and 7 <= number <= 11:
             continue
-        block = DepthwiseSeparable if separable else Convolution
-        label = f"separable{number}" if separable else f"conv{number + 1}"
-        x = block(channels(filters), strides=strides, activation=activation, name=label)(x)
+        block, label = full_convolution, f"conv{number + 1}"
+        if separable:
+            block, label = DepthwiseSeparable, f"separable{number}"
+        x = block(channels(filters), strides, activation, name=label)(x)
     x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, name="dropout")(x)

@@ -35,7 +35,7 @@ RENAMED = {
     "resnet": (
         (r"^conv1_", "conv1/"),
         (r"^conv(\d)_block(\d+)_(\d)_", r"conv\1_\2/\3/"),
-        (r"/0/", "/shortcut/"),
+        (r"/0/", "/projection/"),
         (r"/1/", "/1x1a/"),
         (r"/2/", "/3x3/"),
         (r"/3/", "/1x1b/"),

@@ -1,6 +1,7 @@
-"""Look inside a network: its gradients, its responses, and what it does without a block.
+"""Look inside a network: its gradients, responses, connections, and what it does without a block.
 
-Nothing here changes the network: weights and moving averages are what they were before.
+Every network of the course can be asked. Nothing here changes it: weights and moving averages are
+what they were before.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from course_lib.convolution import shift
+from course_lib.layers import check_choice
 from course_lib.training import evaluate, fit
 
 
@@ -19,9 +21,15 @@ def _layers(model, kind):
 
 
 def _path(weight):
-    """Return where a weight belongs, without the weight's own name and without "conv", "norm"."""
+    """Return where a weight belongs: its path without its own name, and without a last "conv" or
+    "norm" below another name."""
     parts = weight.path.split("/")[:-1]
-    return "/".join(p for p in parts if p not in ("conv", "norm"))
+    return "/".join(parts[:-1] if parts[1:] and parts[-1] in ("conv", "norm") else parts)
+
+
+def _logits(outputs):
+    """Return the main output of a network, which may have others beside it."""
+    return outputs["main"] if isinstance(outputs, dict) else outputs
 
 
 def gradient_norms(model, images, labels):
@@ -30,27 +38,37 @@ def gradient_norms(model, images, labels):
     The loss is the mean cross-entropy of one batch, with batch normalisation as in training.
 
     Args:
-        model: a `keras.Model` that returns logits.
+        model: a `keras.Model` that returns logits; auxiliary classifiers have no part in the loss.
         images, labels: one batch.
 
     Raises:
-        ValueError: the backend is not TensorFlow.
+        ValueError: the backend is neither TensorFlow nor JAX.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(f"the backend is {keras.backend.backend()}; allowed: tensorflow.")
-    import tensorflow as tf
+    check_choice("the backend", keras.backend.backend(), ("tensorflow", "jax"))
+    variables = [v.value for v in model.trainable_variables]
+    state = [v.value for v in model.non_trainable_variables]
 
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    kernels = [v for v in model.trainable_variables if v.name == "kernel"]
-    moving = [np.asarray(v) for v in model.non_trainable_variables]
-    with tf.GradientTape() as tape:
-        value = loss(labels, model(images, training=True))
-    gradients = tape.gradient(value, [v.value for v in kernels])
-    for variable, before in zip(model.non_trainable_variables, moving):
-        variable.assign(before)
-    # In double precision, because a vanished gradient squared is zero in single.
-    norms = [float(np.linalg.norm(np.asarray(g, "float64"))) for g in gradients]
-    return {_path(kernel): norm for kernel, norm in zip(kernels, norms)}
+    def loss(values):
+        outputs, _ = model.stateless_call(values, state, images, training=True)
+        entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return entropy(labels, _logits(outputs))
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        gradients = jax.grad(loss)(variables)
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss(variables)
+        gradients = tape.gradient(value, variables)
+    norms = {}
+    for variable, gradient in zip(model.trainable_variables, gradients):
+        if variable.name == "kernel" and gradient is not None:
+            # In double precision, because a vanished gradient squared is zero in single.
+            norms[_path(variable)] = float(np.linalg.norm(np.asarray(gradient, "float64")))
+    return norms
 
 
 @contextlib.contextmanager
@@ -82,7 +100,7 @@ def response_deviations(model, images):
         return observed
 
     layers = _layers(model, keras.layers.BatchNormalization)
-    layers = [layer for layer in layers if "/shortcut/" not in layer.gamma.path]
+    layers = [layer for layer in layers if "/projection/" not in layer.gamma.path]
     with _calls(layers, wrap):
         model(images, training=False)
     return found
@@ -92,34 +110,69 @@ def error(model, images, labels, batch_size=500):
     """Return the share of pictures that a classifier gets wrong, computed without compiling."""
     wrong = 0
     for i in range(0, len(labels), batch_size):
-        logits = np.asarray(model(images[i : i + batch_size], training=False))
+        logits = np.asarray(_logits(model(images[i : i + batch_size], training=False)))
         wrong += int((logits.argmax(axis=1) != labels[i : i + batch_size]).sum())
     return wrong / len(labels)
 
 
 @contextlib.contextmanager
 def without(model, name):
-    """Take one block out of a network while the context lasts: its input passes on unchanged.
+    """Take one residual layer out of a network while the context lasts.
 
-    Where the block changes the shape, its input is subsampled and filled up with zeros, or goes
-    through the block's projection if it has one.
+    Of a block with a shortcut the input passes on: where the shape changes, subsampled and filled
+    up with zeros, or through the block's projection if it has one. A layer that an `Add` joins to
+    its own input gives zeros.
 
     Args:
         model: the network; call it directly, since compiled functions do not notice.
-        name: a layer with a method `shortcut`, such as `course_lib.resnet.ResidualBlock`.
+        name: a layer with a method `skip`, such as `resnet.ResidualBlock` or
+            `shufflenet.ShuffleUnit` at stride 1, or one beside a bypass, as in SqueezeNet.
 
     Raises:
         ValueError: the layer cannot be taken out.
     """
     block = model.get_layer(name)
-    if not hasattr(block, "shortcut"):
-        raise ValueError(f"{name} is a {type(block).__name__}; allowed: a layer with a shortcut.")
+    skip = getattr(block, "skip", None)
+    if skip is not None and skip(block.input).shape != block.output.shape:
+        skip = None  # it is concatenated, not added
+    sums = [n.operation for n in block._outbound_nodes if isinstance(n.operation, keras.layers.Add)]
+    if skip is None and not any(block.input is part for total in sums for part in total.input):
+        raise ValueError(
+            f"{name} is a {type(block).__name__}; allowed: a layer that is added to its input."
+        )
 
     def wrap(layer, call):
-        return lambda inputs, training=None: keras.ops.relu(layer.shortcut(inputs, training))
+        if skip is not None:
+            return lambda x: keras.ops.relu(skip(x))
+        return lambda *args, **kwargs: keras.ops.zeros_like(call(*args, **kwargs))
 
     with _calls([block], wrap):
         yield
+
+
+def connections(block):
+    """Return how strongly each layer of a `densenet.DenseBlock` uses each of its sources.
+
+    Returns:
+        An array (sources, layers): the mean absolute weight that a layer's first convolution
+        gives to a source. Source 0 is the block's input, source s the output of layer s. NaN
+        where a layer comes too early to see the source.
+
+    Raises:
+        ValueError: the block adds, so that the sources cannot be told apart.
+    """
+    if block.config["connection"] != "concatenate":
+        raise ValueError("connection is 'add'; sources are told apart only by 'concatenate'.")
+    count, growth = block.config["count"], block.config["growth"]
+    strength = np.full((count, count), np.nan)
+    for i, layer in enumerate(block.dense_layers):
+        first = next(weight for weight in layer.weights if weight.name == "kernel")
+        kernel = np.abs(keras.ops.convert_to_numpy(first))
+        channels = kernel.shape[2] - i * growth  # of the block's input
+        ends = [channels + s * growth for s in range(i)]
+        for source, part in enumerate(np.split(kernel, ends, axis=2)):
+            strength[source, i] = part.mean()
+    return strength
 
 
 # What a run of course_lib/experiments does after training (`after = ["probes.gradients"]`). Each
@@ -156,7 +209,7 @@ def blocks(model, splits, untrained):
     images, labels = (part[:TEST_IMAGES] for part in splits.test)
     removed = {}
     for layer in model.layers:
-        if hasattr(layer, "shortcut"):
+        if hasattr(layer, "skip"):
             with without(model, layer.name):
                 removed[layer.name] = error(model, images, labels)
     return {"whole": error(model, images, labels), "removed": removed}

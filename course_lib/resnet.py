@@ -8,40 +8,43 @@ from functools import partial
 import keras
 from keras import ops
 
-from course_lib.layers import ConvUnit, check_choice, check_image_input, serializable
+from course_lib.layers import (
+    Block,
+    ConvUnit,
+    check_choice,
+    check_image_input,
+    padded_pool,
+    serializable,
+)
 
 SHORTCUTS = ("A", "B", "C", False)
 
 
+def unit(filters, side, strides=1, conv_bias=False, **others):
+    """The unit of this paper: a convolution with zeros around the image, `ConvUnit`'s defaults.
+
+    `conv_bias` is the form of keras.applications: a bias, which batch normalisation cancels.
+    """
+    if conv_bias:
+        others = {"use_bias": True, "epsilon": 1.001e-5, **others}
+    return ConvUnit(filters, side, strides, side // 2, **others)
+
+
 @serializable
-class BiasedConvUnit(ConvUnit):
-    """`ConvUnit` as keras.applications has it: a bias that batch normalisation then cancels."""
+class ResidualBlock(Block):
+    """y = relu(F(x) + skip(x)), where the layers learn the residual function F.
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.conv.use_bias = True
-        if self.norm is not None:
-            self.norm.epsilon = 1.001e-5
-
-
-@serializable
-class ResidualBlock(keras.layers.Layer):
-    """y = relu(F(x) + shortcut(x)), where the layers learn the residual function F.
-
-    F is two 3x3 convolutions, or with `bottleneck` 1x1, 3x3, 1x1 with four times as many
-    channels at the end. Batch normalisation follows each convolution; the last ReLU comes after
-    the addition.
+    F is two 3x3 convolutions, or with `bottleneck` 1x1, 3x3, 1x1. The last ReLU follows the sum.
 
     Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, out), sides
     rounded up; out is filters, or 4 * filters with `bottleneck`.
 
     Args:
-        filters: channels of the 3x3 convolutions.
-        strides: 2 halves the image, 1 keeps it.
-        bottleneck: True for the three-layer F.
+        filters, strides, bottleneck: of the 3x3 convolutions; 2 halves the image; True for three
+            layers.
         shortcut: how x meets F(x) where shapes differ. "A": every second pixel, zeros for the
-            new channels, no parameters. "B": a 1x1 convolution. "C": a 1x1 convolution in every
-            block. False: no shortcut at all, the plain network y = relu(F(x)).
+            new channels. "B": a projection, a 1x1 convolution. "C": a projection in every block.
+            False: the plain network y = relu(F(x)).
         stride_on: the convolution of a bottleneck that strides, "1x1" (the paper) or "3x3"
             (torchvision, known as v1.5).
         normalization: "batch" or None.
@@ -67,75 +70,48 @@ class ResidualBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         check_choice("shortcut", shortcut, SHORTCUTS)
         check_choice("stride_on", stride_on, ("1x1", "3x3"))
-        self.config = {
-            "filters": filters,
-            "strides": strides,
-            "bottleneck": bottleneck,
-            "shortcut": shortcut,
-            "stride_on": stride_on,
-            "normalization": normalization,
-            "conv_bias": conv_bias,
-        }
-        self.strides, self.option = strides, shortcut
-        unit = BiasedConvUnit if conv_bias else ConvUnit
-        keywords = {"normalization": normalization, "dtype": self.dtype_policy}
-        last = {**keywords, "activation": None}
+        self.shortcut, self.strides = shortcut, strides
+        self.out = 4 * filters if bottleneck else filters
+        own = {"normalization": normalization, "conv_bias": conv_bias, "dtype": self.dtype_policy}
+        linear = {"activation": None, **own}
         if bottleneck:
-            self.out = 4 * filters
             first, second = (strides, 1) if stride_on == "1x1" else (1, strides)
             self.branch = [
-                unit(filters, 1, first, padding=0, name="1x1a", **keywords),
-                unit(filters, 3, second, padding=1, name="3x3", **keywords),
-                unit(self.out, 1, padding=0, name="1x1b", **last),
+                unit(filters, 1, first, name="1x1a", **own),
+                unit(filters, 3, second, name="3x3", **own),
+                unit(self.out, 1, name="1x1b", **linear),
             ]
         else:
-            self.out = filters
             self.branch = [
-                unit(filters, 3, strides, padding=1, name="3x3a", **keywords),
-                unit(filters, 3, padding=1, name="3x3b", **last),
+                unit(filters, 3, strides, name="3x3a", **own),
+                unit(filters, 3, name="3x3b", **linear),
             ]
         self.projection = None
-        self.project = partial(unit, self.out, 1, strides, padding=0, name="shortcut", **last)
+        self.project = partial(unit, self.out, 1, strides, name="projection", **linear)
 
     def build(self, input_shape):
-        self.new_channels = self.out - input_shape[-1]
-        changes = self.strides > 1 or self.new_channels != 0
-        if self.option == "C" or (self.option == "B" and changes):
+        changes = self.strides > 1 or input_shape[-1] != self.out
+        if self.shortcut == "C" or (self.shortcut == "B" and changes):
             self.projection = self.project()
-            self.projection.build(input_shape)
-        for unit in self.branch:
-            unit.build(input_shape)
-            input_shape = unit.compute_output_shape(input_shape)
+        super().build(input_shape)
 
-    def residual(self, inputs, training=None):
-        """F(x): what the block adds to its shortcut."""
+    def residual(self, x):
+        """F(x): what the block adds."""
         for unit in self.branch:
-            inputs = unit(inputs, training=training)
-        return inputs
+            x = unit(x)
+        return x
 
-    def shortcut(self, inputs, training=None):
-        """What meets F(x): x itself, x subsampled and zero-padded (A), or a projection of x."""
+    def skip(self, x):
+        """What F(x) is added to: x itself, x subsampled and zero-padded (A), or projected."""
         if self.projection is not None:
-            return self.projection(inputs, training=training)
-        if self.strides > 1:
-            inputs = inputs[:, :: self.strides, :: self.strides, :]
-        if self.new_channels:
-            inputs = ops.pad(inputs, [(0, 0), (0, 0), (0, 0), (0, self.new_channels)])
-        return inputs
+            return self.projection(x)
+        x = ops.average_pool(x, 1, self.strides)  # a window of one pixel: it subsamples
+        return ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, self.out - x.shape[-1])])
 
-    def call(self, inputs, training=None):
-        outputs = self.residual(inputs, training)
-        if self.option:
-            outputs = outputs + self.shortcut(inputs, training)
-        return ops.relu(outputs)
-
-    def compute_output_shape(self, input_shape):
-        for unit in self.branch:
-            input_shape = unit.compute_output_shape(input_shape)
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        if self.shortcut:
+            return ops.relu(self.residual(x) + self.skip(x))
+        return ops.relu(self.residual(x))
 
 
 STAGES = {  # table 1: blocks of conv2_x to conv5_x; whether they are bottlenecks
@@ -175,11 +151,9 @@ def ResNet(
     check_choice("depth", depth, tuple(STAGES))
     check_image_input(input_shape, classes, 1, "ResNet")
     blocks, bottleneck = STAGES[depth]
-    unit = BiasedConvUnit if conv_bias else ConvUnit
     image = keras.Input(input_shape, name="image")
-    x = unit(64, 7, 2, padding=3, normalization=normalization, name="conv1")(image)
-    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    x = keras.layers.MaxPooling2D(3, 2, name="pool1")(x)
+    x = unit(64, 7, 2, conv_bias, normalization=normalization, name="conv1")(image)
+    x = padded_pool(x, "pool1")
     for stage, count in enumerate(blocks):
         for block in range(count):
             x = ResidualBlock(
@@ -192,7 +166,7 @@ def ResNet(
                 conv_bias,
                 name=f"conv{stage + 2}_{block + 1}",
             )(x)
-    return _classify(image, x, classes, name or f"resnet{depth}")
+    return classify(image, x, classes, name or f"resnet{depth}")
 
 
 def CifarResNet(
@@ -229,7 +203,7 @@ def CifarResNet(
         raise ValueError(f"width is {width!r}; allowed: a positive integer.")
     check_image_input(input_shape, classes, 1, "ResNet")
     image = keras.Input(input_shape, name="image")
-    x = ConvUnit(width, 3, stem_strides, 1, normalization=normalization, name="conv1")(image)
+    x = unit(width, 3, stem_strides, normalization=normalization, name="conv1")(image)
     for stage in range(3):
         for block in range((depth - 2) // 6):
             x = ResidualBlock(
@@ -239,26 +213,21 @@ def CifarResNet(
                 normalization=normalization,
                 name=f"stage{stage + 1}_{block + 1}",
             )(x)
-    return _classify(image, x, classes, name or f"resnet{depth}_cifar")
+    return classify(image, x, classes, name or f"resnet{depth}_cifar")
 
 
-def _classify(image, x, classes, name):
+def classify(image, x, classes, name):
     x = keras.layers.GlobalAveragePooling2D(name="avgpool")(x)
     logits = keras.layers.Dense(classes, kernel_initializer="he_normal", name="fc")(x)
     return keras.Model(image, logits, name=name)
 
 
-PLAIN = {"shortcut": False}
-VARIANTS = {
-    "plain18": (ResNet, {"depth": 18, **PLAIN}),
-    "resnet18_A": (ResNet, {"depth": 18, "shortcut": "A"}),
-    "resnet18_B": (ResNet, {"depth": 18}),
-    "resnet18_C": (ResNet, {"depth": 18, "shortcut": "C"}),
-    "plain34": (ResNet, {"depth": 34, **PLAIN}),
-    "resnet34_A": (ResNet, {"depth": 34, "shortcut": "A"}),
-    "resnet34_B": (ResNet, {"depth": 34}),
-    "resnet34_C": (ResNet, {"depth": 34, "shortcut": "C"}),
-}
+VARIANTS = {}
+for _depth in (18, 34):
+    VARIANTS[f"plain{_depth}"] = (ResNet, {"depth": _depth, "shortcut": False})
+    for _shortcut in ("A", "B", "C"):
+        _net = {"depth": _depth, "shortcut": _shortcut}
+        VARIANTS[f"resnet{_depth}_{_shortcut}"] = (ResNet, _net)
 for _depth in (50, 101, 152):
     VARIANTS[f"resnet{_depth}_v1"] = (ResNet, {"depth": _depth})
     VARIANTS[f"resnet{_depth}_v1.5"] = (ResNet, {"depth": _depth, "stride_on": "3x3"})
@@ -266,7 +235,7 @@ for _depth in (50, 101, 152):
 for _depth in (20, 32, 44, 56, 110, 1202):
     VARIANTS[f"resnet{_depth}_cifar10_A"] = (CifarResNet, {"depth": _depth})
 for _depth in (20, 32, 44, 56, 110):
-    VARIANTS[f"plain{_depth}_cifar10"] = (CifarResNet, {"depth": _depth, **PLAIN})
+    VARIANTS[f"plain{_depth}_cifar10"] = (CifarResNet, {"depth": _depth, "shortcut": False})
     VARIANTS[f"resnet{_depth}_cifar100_A"] = (CifarResNet, {"depth": _depth, "classes": 100})
 for _depth in (20, 56, 110, 1202):
     VARIANTS[f"resnet{_depth}_cifar10_B"] = (CifarResNet, {"depth": _depth, "shortcut": "B"})

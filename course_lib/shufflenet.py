@@ -7,15 +7,17 @@ from keras import ops
 
 from course_lib.layers import (
     BatchNormalization,
+    Block,
     ConvUnit,
     check_choice,
     check_image_input,
+    padded_pool,
     serializable,
 )
 
 
 @serializable
-class ChannelShuffle(keras.layers.Layer):
+class ChannelShuffle(Block):
     """Deal the channels of each group out to all groups of the next grouped convolution.
 
     The g * n channels are reshaped to (g, n), transposed and flattened: channel i * n + j moves to
@@ -44,31 +46,30 @@ class ChannelShuffle(keras.layers.Layer):
         return ops.reshape(ops.transpose(x, (0, 1, 2, 4, 3)), (-1, height, width, channels))
 
     def compute_output_shape(self, input_shape):
-        return input_shape
+        return input_shape  # the first reshape, seen symbolically, forgets the batch
 
     def multiply_adds(self, input_shape, output_shape):
         """Zero: the channels only change places."""
         return 0
 
-    def get_config(self):
-        return {**super().get_config(), "groups": self.groups}
-
 
 @serializable
-class ShuffleUnit(keras.layers.Layer):
+class ShuffleUnit(Block):
     """Grouped 1x1 convolution, channel shuffle, 3x3 depthwise convolution, grouped 1x1 convolution.
 
     Stride 1 adds the input; stride 2 concatenates the input, average-pooled, and so has
-    filters - in channels of its own. The last ReLU follows. There is none after the depthwise
+    filters - inputs channels of its own. The last ReLU follows. There is none after the depthwise
     convolution. Strided layers pad one pixel on every side; the average counts those zeros.
 
-    Shapes: (batch, height, width, in) -> (batch, height / strides, width / strides, filters),
-    sides rounded up. At stride 1, in = filters.
+    Shapes: (batch, height, width, inputs) -> (batch, height / strides, width / strides, filters),
+    sides rounded up.
 
     Args:
         filters: channels of the output.
         groups: groups of both 1x1 convolutions.
         strides: 1 or 2.
+        inputs: channels of the input. None: filters at stride 1, where no other number can be
+            added; half of them at stride 2, as stages 3 and 4 have it.
         bottleneck: channels of the depthwise convolution; filters // 4 if None.
         first_groups: groups of the first 1x1 convolution, `groups` if None. The network's first
             unit has 1, for its input is narrow.
@@ -77,8 +78,8 @@ class ShuffleUnit(keras.layers.Layer):
     Source: sec. 3.2, fig. 2 (b) and (c).
 
     Raises:
-        ValueError: groups does not divide a width, strides is neither 1 nor 2, or the input does
-            not fit the stride.
+        ValueError: groups does not divide a width, strides is neither 1 nor 2, or the input has
+            other channels than `inputs`.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class ShuffleUnit(keras.layers.Layer):
         filters,
         groups,
         strides=1,
+        inputs=None,
         bottleneck=None,
         first_groups=None,
         shuffle=True,
@@ -93,24 +95,28 @@ class ShuffleUnit(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check_choice("strides", strides, (1, 2))
-        bottleneck = filters // 4 if bottleneck is None else bottleneck
-        first_groups = groups if first_groups is None else first_groups
+        self.strides, self.inputs = strides, inputs or filters // strides
+        bottleneck = bottleneck or filters // 4
+        new = filters if strides == 1 else filters - self.inputs
+        if strides == 1 and self.inputs != filters:
+            raise ValueError(
+                f"inputs is {inputs}; allowed at stride 1: filters, {filters}, for a sum."
+            )
         if bottleneck % groups:
             raise ValueError(f"groups is {groups}; it must divide the bottleneck's {bottleneck}.")
-        self.config = {
-            "filters": filters,
-            "groups": groups,
-            "strides": strides,
-            "bottleneck": bottleneck,
-            "first_groups": first_groups,
-            "shuffle": shuffle,
-        }
-        self.filters, self.groups, self.strides = filters, groups, strides
+        if new < 1 or new % groups:
+            raise ValueError(
+                f"filters is {filters}; allowed beside {self.inputs} input channels at stride "
+                f"{strides}: a number that leaves a positive multiple of {groups} groups."
+            )
         own = {"dtype": self.dtype_policy}
-        self.gconv1 = ConvUnit(bottleneck, 1, groups=first_groups, name="gconv1", **own)
-        shuffled = shuffle and groups > 1
-        self.shuffle = ChannelShuffle(groups, name="shuffle", **own) if shuffled else None
-        self.pad = keras.layers.ZeroPadding2D(1, name="pad", **own) if strides == 2 else None
+        self.gconv1 = ConvUnit(bottleneck, 1, groups=first_groups or groups, name="gconv1", **own)
+        self.shuffle = self.pad = self.pool = None
+        if shuffle and groups > 1:
+            self.shuffle = ChannelShuffle(groups, name="shuffle", **own)
+        if strides == 2:
+            self.pad = keras.layers.ZeroPadding2D(1, name="pad", **own)
+            self.pool = keras.layers.AveragePooling2D(3, 2, name="avgpool", **own)
         self.depthwise = keras.layers.DepthwiseConv2D(
             3,
             strides,
@@ -121,58 +127,29 @@ class ShuffleUnit(keras.layers.Layer):
             **own,
         )
         self.depthwise_norm = BatchNormalization(name="depthwise_norm", **own)
-        pool = keras.layers.AveragePooling2D(3, 2, name="avgpool", **own)
-        self.pool = pool if strides == 2 else None
+        self.gconv2 = ConvUnit(new, 1, groups=groups, activation=None, name="gconv2", **own)
         self.activation = keras.layers.Activation("relu", name="activation", **own)
 
     def build(self, input_shape):
-        own = self.filters - (input_shape[-1] if self.strides == 2 else 0)
-        if self.strides == 1 and input_shape[-1] != self.filters:
+        if input_shape[-1] != self.inputs:
             raise ValueError(
-                f"a unit of stride 1 adds its input; it has {input_shape[-1]} channels and "
-                f"filters is {self.filters}."
+                f"the input has {input_shape[-1]} channels; allowed: {self.inputs}, its `inputs`."
             )
-        if own < 1 or own % self.groups:
-            raise ValueError(
-                f"filters is {self.filters}; allowed beside {input_shape[-1]} input channels at "
-                f"stride {self.strides}: a number that leaves a positive multiple of "
-                f"{self.groups} groups."
-            )
-        self.gconv2 = ConvUnit(
-            own, 1, groups=self.groups, activation=None, name="gconv2", dtype=self.dtype_policy
-        )
-        self.gconv1.build(input_shape)
-        shape = self.gconv1.compute_output_shape(input_shape)
-        if self.shuffle is not None:
-            self.shuffle.build(shape)
-        if self.pad is not None:
-            shape = self.pad.compute_output_shape(shape)
-        self.depthwise.build(shape)
-        shape = self.depthwise.compute_output_shape(shape)
-        self.depthwise_norm.build(shape)
-        self.gconv2.build(shape)
+        super().build(input_shape)
 
-    def call(self, inputs, training=None):
-        x = self.gconv1(inputs, training=training)
-        if self.shuffle is not None:
-            x = self.shuffle(x)
-        if self.strides == 2:
-            x = self.depthwise(self.pad(x))
-        else:
-            x = self.depthwise(x)
-        x = self.gconv2(self.depthwise_norm(x, training=training), training=training)
-        if self.strides == 2:
-            x = ops.concatenate([self.pool(self.pad(inputs)), x], axis=-1)
-        else:
-            x = x + inputs
-        return self.activation(x)
+    def skip(self, x):
+        """What meets the branch: the input, or at stride 2 its average-pooling."""
+        return x if self.pool is None else self.pool(self.pad(x))
 
-    def compute_output_shape(self, input_shape):
-        batch, *sides, _ = input_shape
-        return (batch, *(side and -(-side // self.strides) for side in sides), self.filters)
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
+    def call(self, x):
+        y = self.gconv1(x)
+        y = y if self.shuffle is None else self.shuffle(y)
+        y = y if self.pad is None else self.pad(y)
+        y = self.depthwise_norm(self.depthwise(y))
+        y = self.gconv2(y)
+        if self.strides == 1:
+            return self.activation(self.skip(x) + y)
+        return self.activation(ops.concatenate([self.skip(x), y], axis=-1))
 
 
 STAGE2 = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}  # table 1: groups -> channels of stage 2
@@ -236,8 +213,7 @@ def ShuffleNet(
     strides = 2 if stem == "paper" else 1
     x = ConvUnit(conv1, 3, strides, padding=1, name="conv1")(image)
     if stem == "paper":
-        x = keras.layers.ZeroPadding2D(1, name="maxpool_pad")(x)
-        x = keras.layers.MaxPooling2D(3, 2, name="maxpool")(x)
+        x = padded_pool(x, "maxpool")
     for stage, count in enumerate(units, 2):
         full = STAGE2[groups] * 2 ** (stage - 2) * width
         filters = multiple(full, groups, width)
@@ -247,6 +223,7 @@ def ShuffleNet(
                 filters,
                 groups,
                 strides=2 if number == 1 else 1,
+                inputs=x.shape[-1],
                 bottleneck=bottleneck,
                 first_groups=1 if (stage, number) == (2, 1) else groups,
                 shuffle=shuffle,
@@ -257,9 +234,8 @@ def ShuffleNet(
     return keras.Model(image, logits, name=name)
 
 
-# For 28-pixel images: stages 2 to 4 work at 14, 7 and 4 pixels; conv1 keeps the
-# resolution, and seven units take the place of sixteen, whose many small operations are slow on a
-# processor.
+# For 28-pixel images: conv1 keeps the resolution, and seven units take the place of sixteen, whose
+# many small operations are slow on a processor.
 SMALL = {
     "input_shape": (28, 28, 1),
     "classes": 10,
@@ -268,25 +244,14 @@ SMALL = {
     "units": (2, 3, 2),
 }
 
-VARIANTS = {
-    **{
-        f"shufflenet_{width}x_g{groups}": (ShuffleNet, {"width": width, "groups": groups})
-        for width in (1.0, 0.5, 0.25)
-        for groups in STAGE2
-    },
-    **{
-        f"shufflenet_{width}x_g{groups}": (ShuffleNet, {"width": width, "groups": groups})
-        for width in (1.5, 2.0)
-        for groups in (3, 8)
-    },
-    **{
-        f"shufflenet_0.25x_g{groups}_conv1_{conv1}": (
-            ShuffleNet,
-            {"width": 0.25, "groups": groups, "conv1": conv1},
-        )
-        for conv1 in (6, 24)
-        for groups in (1, 3)
-    },
-    "shufflenet_0.5x_shallow_g3_naive": (ShuffleNet, {"width": 0.5, "units": (2, 4, 2)}),
-    "shufflenet_small": (ShuffleNet, SMALL),
-}
+VARIANTS = {}
+for _width in (1.0, 0.5, 0.25, 1.5, 2.0):
+    for _groups in STAGE2 if _width <= 1 else (3, 8):
+        _net = {"width": _width, "groups": _groups}
+        VARIANTS[f"shufflenet_{_width}x_g{_groups}"] = (ShuffleNet, _net)
+for _conv1 in (6, 24):
+    for _groups in (1, 3):
+        _net = {"width": 0.25, "groups": _groups, "conv1": _conv1}
+        VARIANTS[f"shufflenet_0.25x_g{_groups}_conv1_{_conv1}"] = (ShuffleNet, _net)
+VARIANTS["shufflenet_0.5x_shallow_g3_naive"] = (ShuffleNet, {"width": 0.5, "units": (2, 4, 2)})
+VARIANTS["shufflenet_small"] = (ShuffleNet, SMALL)

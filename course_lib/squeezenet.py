@@ -3,12 +3,33 @@
 """
 
 import keras
+from keras import ops
 
-from course_lib.layers import ConvUnit, check_choice, check_image_input, max_pool, serializable
+from course_lib.layers import (
+    Block,
+    ConvUnit,
+    check_choice,
+    check_dropout,
+    check_image_input,
+    max_pool,
+    serializable,
+)
+
+
+def unit(filters, side, strides=1, padding=None, start="lecun_uniform", **others):
+    """The unit of this paper: a convolution with a bias and a ReLU.
+
+    `padding` is None for zeros around the image. `start` is a Keras initialiser; the default is
+    that of the authors' Caffe files.
+    """
+    if isinstance(start, keras.initializers.Initializer):
+        start = start.clone()  # an initialiser draws the same numbers at every use
+    others = {"normalization": None, "kernel_initializer": start, **others}
+    return ConvUnit(filters, side, strides, side // 2 if padding is None else padding, **others)
 
 
 @serializable
-class Fire(keras.layers.Layer):
+class Fire(Block):
     """Squeeze the channels with 1x1 filters, expand them with 1x1 and 3x3 filters side by side.
 
     Every convolution has a bias and a ReLU. The two expansions are concatenated, 1x1 first.
@@ -25,46 +46,14 @@ class Fire(keras.layers.Layer):
 
     def __init__(self, squeeze, expand1x1, expand3x3, initialization="lecun_uniform", **kwargs):
         super().__init__(**kwargs)
-        self.config = {"squeeze": squeeze, "expand1x1": expand1x1, "expand3x3": expand3x3}
-        self.config["initialization"] = initialization
-        start = {"initializer": initialization, "dtype": self.dtype_policy}
-        self.squeeze = convolution(squeeze, 1, **start, name="squeeze")
-        self.expand1x1 = convolution(expand1x1, 1, **start, name="expand1x1")
-        self.expand3x3 = convolution(expand3x3, 3, **start, name="expand3x3")
+        own = {"start": initialization, "dtype": self.dtype_policy}
+        self.squeeze = unit(squeeze, 1, name="squeeze", **own)
+        self.expand1x1 = unit(expand1x1, 1, name="expand1x1", **own)
+        self.expand3x3 = unit(expand3x3, 3, name="expand3x3", **own)
 
-    def build(self, input_shape):
-        self.squeeze.build(input_shape)
-        squeezed = self.squeeze.compute_output_shape(input_shape)
-        self.expand1x1.build(squeezed)
-        self.expand3x3.build(squeezed)
-
-    def call(self, inputs):
-        x = self.squeeze(inputs)
-        return keras.ops.concatenate([self.expand1x1(x), self.expand3x3(x)], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.config["expand1x1"] + self.config["expand3x3"])
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
-
-
-def convolution(
-    filters, kernel_size, strides=1, padding=None, initializer="lecun_uniform", **others
-):
-    """The unit of this paper: a convolution with a bias and a ReLU, started as in Caffe's files."""
-    padding = kernel_size // 2 if padding is None else padding
-    if isinstance(initializer, keras.initializers.Initializer):
-        initializer = initializer.clone()  # an initialiser draws the same numbers at every use
-    return ConvUnit(
-        filters,
-        kernel_size,
-        strides,
-        padding,
-        normalization=None,
-        kernel_initializer=initializer,
-        **others,
-    )
+    def call(self, x):
+        x = self.squeeze(x)
+        return ops.concatenate([self.expand1x1(x), self.expand3x3(x)], axis=-1)
 
 
 # conv1's (filters, kernel, stride), and the Fire modules that a max-pooling follows.
@@ -129,11 +118,10 @@ def SqueezeNet(
     for label, share in (("pct3x3", pct3x3), ("squeeze_ratio", squeeze_ratio)):
         if not 0 < share <= 1 or (share == 1 and label == "pct3x3"):
             raise ValueError(f"{label} is {share!r}; allowed: a share between 0 and 1.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    check_dropout(dropout)
 
     image = keras.Input(input_shape, name="image")
-    x = convolution(filters, kernel, stride, 0, initialization, name="conv1")(image)
+    x = unit(filters, kernel, stride, 0, initialization, name="conv1")(image)
     x = max_pool(x, "maxpool1")
     for i in range(8):
         expand = base_e + incr_e * (i // freq)
@@ -150,7 +138,7 @@ def SqueezeNet(
     if dropout:
         x = keras.layers.Dropout(dropout, name="drop9")(x)
     start = keras.initializers.RandomNormal(stddev=0.01)
-    x = convolution(classes, 1, 1, conv10_padding, start, name="conv10")(x)
+    x = unit(classes, 1, 1, conv10_padding, start, name="conv10")(x)
     logits = keras.layers.GlobalAveragePooling2D(name="avgpool10")(x)
     return keras.Model(image, logits, name=name)
 

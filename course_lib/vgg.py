@@ -10,6 +10,7 @@ from course_lib.layers import (
     BatchNormalization,
     LocalResponseNormalization,
     check_choice,
+    check_dropout,
     check_image_input,
 )
 
@@ -22,6 +23,7 @@ CONFIGURATIONS = {  # table 1: kernel sides of the convolutions, block by block
     "D": ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
     "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
 }
+DEPTHS = {11: "A", 13: "B", 16: "D", 19: "E"}  # what the course and others call VGG-16
 INITIALIZATIONS = ("paper", "paper_deviation", "he_normal", "glorot_uniform")
 
 
@@ -49,7 +51,8 @@ def VGG(
     Shapes: (batch, height, width, channels), pixels with zero mean -> (batch, classes), logits.
 
     Args:
-        depth: "A", "A-LRN", "B", "C", "D" or "E": 11, 11, 13, 16, 16 or 19 weighted layers.
+        depth: "A", "A-LRN", "B", "C", "D" or "E": 11, 11, 13, 16, 16 or 19 weighted layers. 11,
+            13, 16 and 19 mean A, B, D and E.
         input_shape: (height, width, channels) in pixels.
         classes: number of classes.
         stacked: False puts one convolution that sees as many pixels in place of each block's
@@ -69,7 +72,8 @@ def VGG(
     Raises:
         ValueError: an argument is not one of the above; the image is too small for the network.
     """
-    check_choice("depth", depth, tuple(CONFIGURATIONS))
+    check_choice("depth", depth, (*CONFIGURATIONS, *DEPTHS))
+    depth = DEPTHS.get(depth, depth)
     check_choice("normalization", normalization, ("batch", None))
     drawn = isinstance(initialization, Real) and not isinstance(initialization, bool)
     if drawn and initialization <= 0:
@@ -78,8 +82,7 @@ def VGG(
         check_choice("initialization", initialization, INITIALIZATIONS)
     check_choice("pool_padding", pool_padding, ("valid", "same"))
     check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
+    check_dropout(dropout)
     if width * min(CHANNELS) < 1:
         raise ValueError(f"width is {width!r}; allowed: at least {1 / min(CHANNELS)}.")
 
@@ -87,20 +90,13 @@ def VGG(
         spread = {"paper": 0.1, "paper_deviation": 0.01}.get(initialization, initialization)
         return spread if isinstance(spread, str) else keras.initializers.RandomNormal(stddev=spread)
 
-    def convolution(x, channels, side, name):
-        activation = "relu" if normalization is None else None
-        x = keras.layers.Conv2D(
-            channels,
-            side,
-            padding="same",
-            activation=activation,
-            kernel_initializer=start(),
-            name=name,
-        )(x)
-        if normalization == "batch":
-            x = BatchNormalization(name=f"{name}_norm")(x)
-            x = keras.layers.Activation("relu", name=f"{name}_relu")(x)
-        return x
+    def unit(x, channels, side, name):
+        first = {"padding": "same", "kernel_initializer": start(), "name": name}
+        if normalization is None:
+            return keras.layers.Conv2D(channels, side, activation="relu", **first)(x)
+        x = keras.layers.Conv2D(channels, side, **first)(x)
+        x = BatchNormalization(name=f"{name}_norm")(x)
+        return keras.layers.Activation("relu", name=f"{name}_relu")(x)
 
     def fully_connected(x, units, name, activation=None):
         return keras.layers.Dense(units, activation, kernel_initializer=start(), name=name)(x)
@@ -109,7 +105,7 @@ def VGG(
     x = image
     for block, (channels, sides) in enumerate(zip(CHANNELS, CONFIGURATIONS[depth]), start=1):
         for layer, side in enumerate(sides if stacked else (one_for(sides),), start=1):
-            x = convolution(x, int(width * channels), side, f"conv{block}_{layer}")
+            x = unit(x, int(width * channels), side, f"conv{block}_{layer}")
             if depth == "A-LRN" and block == 1:
                 x = LocalResponseNormalization(name="lrn")(x)
         x = keras.layers.MaxPooling2D(2, 2, pool_padding, name=f"pool{block}")(x)

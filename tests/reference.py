@@ -48,3 +48,33 @@ def normalize(x, layer):
     """Batch normalisation in evaluation mode, from a layer's own numbers."""
     gamma, beta, mean, variance = layer.get_weights()
     return gamma * (x - mean) / np.sqrt(variance + layer.epsilon) + beta
+
+
+def unit(x, layer, stride=1, padding=None, relu=True):
+    """A `ConvUnit` in NumPy from its own weights; padding None puts zeros around the image."""
+    kernel, *bias = layer.conv.get_weights()
+    x = convolve(x, kernel, stride, kernel.shape[0] // 2 if padding is None else padding)
+    x = x + bias[0] if bias else x
+    x = x if layer.norm is None else normalize(x, layer.norm)
+    return np.maximum(x, 0) if relu else x
+
+
+def ceil_pool(x, size=3, stride=2, pad=0):
+    """Max-pooling in ceil mode: windows that start inside the padded image, clipped."""
+    x = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)], constant_values=-np.inf)
+    rows, columns = (-(-(side - size) // stride) + 1 for side in x.shape[1:3])
+    out = np.empty((len(x), rows, columns, x.shape[3]), x.dtype)
+    for r in range(rows):
+        for c in range(columns):
+            top, left = r * stride, c * stride
+            out[:, r, c] = x[:, top : top + size, left : left + size].max(axis=(1, 2))
+    return out
+
+
+def local_response(x, n=5, k=2.0, alpha=1e-4, beta=0.75):
+    """The sum of AlexNet's section 3.3, channel by channel."""
+    out = np.empty_like(x)
+    for i in range(x.shape[-1]):
+        near = x[..., max(0, i - n // 2) : i + n // 2 + 1]
+        out[..., i] = x[..., i] / (k + alpha * (near**2).sum(axis=-1)) ** beta
+    return out

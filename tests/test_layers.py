@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from reference import ceil_pool, local_response
 
 from course_lib import layers
+from course_lib.layers import serializable
 
 RNG = np.random.default_rng(0)
 
@@ -143,11 +145,8 @@ def test_grouped_convolution_takes_images_of_any_size():
 @pytest.mark.parametrize("n,channels", [(5, 12), (3, 2), (1, 4), (5, 3)])
 def test_local_response_normalization_is_the_papers_sum(n, channels):
     a = 30 * images(2, 3, 3, channels)
-    expected = np.empty_like(a)
-    for i in range(channels):
-        near = a[..., max(0, i - n // 2) : min(channels - 1, i + n // 2) + 1]
-        expected[..., i] = a[..., i] / (2 + 1e-4 * (near**2).sum(-1)) ** 0.75
-    assert relative_error(layers.LocalResponseNormalization(n=n)(a), expected) < 1e-5
+    ours = layers.LocalResponseNormalization(n=n)(a)
+    assert relative_error(ours, local_response(a, n)) < 1e-5
 
 
 def test_local_response_normalization_survives_half_precision():
@@ -168,6 +167,66 @@ def test_conv_unit_pads_on_every_side_as_papers_do():
     same.build(x.shape)
     same.set_weights(unit.get_weights())
     assert relative_error(same(x), expected) > 0.1, "'same' pads one side only; they must differ"
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 13, 54, 55])
+@pytest.mark.parametrize("columns", [2, 3, 8, 9])
+def test_max_pool_is_caffes_ceil_mode(rows, columns):
+    x = images(2, rows, columns, 3) - 10  # negative: padding with zeros would be seen
+    image = keras.Input(x.shape[1:])
+    model = keras.Model(image, layers.max_pool(image, "pool"))
+    expected = ceil_pool(x)
+    assert x.max() < 0 and expected.shape[1:3] == (rows // 2, columns // 2)
+    assert np.array_equal(numpy_of(model(x)), expected)
+
+
+@pytest.mark.parametrize("sides", [(1, 2), (8, 9)])
+def test_padded_pool_counts_a_border_of_zeros(sides):
+    x = images(2, *sides, 3) - 1
+    image = keras.Input(x.shape[1:])
+    model = keras.Model(image, layers.padded_pool(image, "pool"))
+    padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    assert np.array_equal(numpy_of(model(x)), windows[:, ::2, ::2].max(axis=(4, 5)))
+    assert [layer.name for layer in model.layers[1:]] == ["pool_pad", "pool"]
+
+
+@serializable
+class TwoBranches(layers.Block):
+    """A block as the papers have them, with an initialiser among its arguments."""
+
+    def __init__(self, filters, strides=2, start="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        own = {"dtype": self.dtype_policy, "kernel_initializer": start}
+        self.three = layers.ConvUnit(filters, 3, strides, 1, name="three", **own)
+        self.one = layers.ConvUnit(filters, 1, strides, 0, name="one", **own)
+        self.drop = keras.layers.Dropout(0.5, dtype=self.dtype_policy)
+
+    def call(self, x):
+        return self.drop(self.three(x) + self.one(x))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_block_is_its_init_and_its_call(policy, tmp_path):
+    start = keras.initializers.RandomNormal(stddev=0.1)
+    block = TwoBranches(4, start=start, dtype=policy, name="block")
+    block.build((2, 9, 6, 3))
+    paths = [weight.path for weight in block.weights]
+    assert len(paths) == 10 and paths[0] == "block/three/conv/kernel"
+    assert block.compute_output_shape((2, 9, 6, 3)) == (2, 5, 3, 4)
+    assert block.compute_output_shape((None, None, 6, 3)) == (None, None, 3, 4)
+    assert block.config == {"filters": 4, "strides": 2, "start": start}
+    x = images(2, 9, 6, 3)
+    assert np.any(numpy_of(block(x, training=True) != block(x, training=True)))  # dropout
+    image = keras.Input((9, 6, 3))
+    for turn in range(2):  # what was loaded can be saved again
+        model = keras.Model(image, block(image))
+        model.save(tmp_path / f"{turn}.keras")
+        again = keras.models.load_model(tmp_path / f"{turn}.keras", safe_mode=True)
+        assert [weight.path for weight in again.layers[1].weights] == paths
+        assert again.layers[1].three.conv.compute_dtype == block.compute_dtype
+        assert np.array_equal(*(numpy_of(ops.cast(m(x), "float32")) for m in (model, again)))
+        block = again.layers[1]
 
 
 @pytest.mark.parametrize("normalization,weights", [("batch", 5), (None, 2)])

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from course_lib import training, zoo
-from course_lib.alexnet import AlexNet
+from course_lib.alexnet import CAFFENET, TORCHVISION, AlexNet
 from course_lib.audit import audit
 from course_lib.densenet import DenseNet
 from course_lib.googlenet import GoogLeNet
@@ -215,12 +215,12 @@ ARGUMENTS = {
         "hidden": st.integers(1, 9),
         "stem": st.sampled_from([(11, 4, 0), (11, 4, 2), (5, 1, 2), (3, 2, 0)]),
         "groups": st.sampled_from([0, 1, 2]),
-        "pool_first": st.booleans(),
+        "swapped": st.sampled_from([(), CAFFENET, TORCHVISION, CAFFENET[:1]]),
         "overlapping": st.booleans(),
         "without": st.sampled_from([None, "conv2", "conv4", "conv5"]),
     },
     VGG: {
-        "depth": st.sampled_from(["A", "A-LRN", "B", "C", "D", "E", "F"]),
+        "depth": st.sampled_from(["A", "A-LRN", "B", "C", "D", "E", "F", 11, 16, 17]),
         "stacked": st.booleans(),
         "normalization": st.sampled_from([None, "batch"]),
         "width": st.floats(0.0, 0.1),

@@ -1,10 +1,16 @@
 """What the probes report, against finite differences, NumPy and networks with known answers."""
 
+import json
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
-from course_lib import probes
+from course_lib import probes, zoo
+from course_lib.densenet import DenseBlock
 from course_lib.resnet import CifarResNet
 
 
@@ -45,12 +51,91 @@ def test_gradient_norms_leave_the_moving_averages_alone():
         np.testing.assert_array_equal(old, new)
 
 
+ON_JAX = """
+import json, sys
+import keras, numpy as np
+from course_lib import probes
+from course_lib.resnet import CifarResNet
+assert keras.backend.backend() == "jax"
+with np.load(sys.argv[1]) as given:
+    model = CifarResNet(14, (12, 12, 1), 5, width=4)
+    model.set_weights([given[f"w{i}"] for i in range(len(model.weights))])
+    norms = probes.gradient_norms(model, given["images"], given["labels"])
+print(json.dumps(norms))
+"""
+
+
+def test_gradient_norms_are_the_same_on_jax(tmp_path):
+    model, (images, labels) = network(), batch()
+    weights = {f"w{i}": weight for i, weight in enumerate(model.get_weights())}
+    np.savez(tmp_path / "given.npz", images=images, labels=labels, **weights)
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found == pytest.approx(probes.gradient_norms(model, images, labels), rel=1e-3)
+
+
+@pytest.mark.parametrize("word", zoo.PAPERS)
+def test_every_network_can_be_asked(word):
+    changes = {"auxiliary": True} if word == "googlenet" else {}
+    model = zoo.build(f"{word}_small", **changes)
+    x = np.random.default_rng(0).normal(size=(6, 28, 28, 1)).astype("float32")
+    kernels = [v for v in model.trainable_variables if v.name == "kernel"]
+    norms = probes.gradient_norms(model, x, np.arange(6))
+    asked = [v for v in kernels if not v.path.startswith("aux")]
+    assert len(norms) == len(asked) and all(norms.values()), "names must differ"
+    scales = [v for v in model.trainable_variables if v.name == "gamma"]
+    responses = probes.response_deviations(model, x)
+    assert len(responses) == len(scales) and "" not in responses
+    assert 0 <= probes.error(model, x, np.arange(6)) <= 1
+
+
+def test_without_a_unit_of_shufflenet_its_input_passes_on():
+    model = zoo.build("shufflenet_small")
+    x = np.random.default_rng(0).normal(size=(2, 28, 28, 1)).astype("float32")
+    unit = model.get_layer("stage3_2")
+    probe = keras.Model(model.input, [unit.input, unit.output])
+    with probes.without(model, "stage3_2"):
+        entering, leaving = (np.asarray(y) for y in probe(x))
+    np.testing.assert_array_equal(entering, leaving)
+    assert np.any(leaving != np.asarray(probe(x)[1]))
+    with (
+        pytest.raises(
+            ValueError, match="stage3_1 is a ShuffleUnit; allowed: a layer that is added"
+        ),
+        probes.without(model, "stage3_1"),
+    ):
+        pass
+
+
+def test_without_a_bypassed_fire_module_its_input_passes_on():
+    model = zoo.build("squeezenet_small", bypass="simple")
+    x = np.random.default_rng(0).normal(size=(2, 28, 28, 1)).astype("float32")
+    probe = keras.Model(model.input, model.get_layer("bypass3").input + [model.output])
+    sums = keras.Model(model.input, model.get_layer("bypass3").output)
+    with probes.without(model, "fire3"):
+        entering, added, changed = (np.asarray(y) for y in probe(x))
+        np.testing.assert_array_equal(sums(x), entering)
+    assert not added.any() and np.any(np.asarray(model(x)) != changed)
+    with (
+        pytest.raises(ValueError, match="fire2 is a Fire; allowed"),
+        probes.without(model, "fire2"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("shortcut", ["A", "C", False])
 def test_responses_are_the_deviations_before_activation_and_addition(shortcut):
     model, (images, _) = network(shortcut=shortcut), batch()
     model.get_layer("stage2_1").branch[0].norm.gamma.assign(np.full(8, 3.0))
     found = probes.response_deviations(model, images)
-    assert len(found) == 13 and not any("shortcut" in name for name in found)
+    assert len(found) == 13 and not any("projection" in name for name in found)
     before = keras.Model(model.input, model.get_layer("stage1_2").output)(images)
     first = model.get_layer("stage2_1").branch[0]
     expected = np.std(np.asarray(first.norm(first.conv(first.pad(before)), training=False)))
@@ -93,3 +178,22 @@ def test_error_counts_the_wrong_ones():
     assert probes.error(model, images, guesses, batch_size=3) == 0
     guesses[2] = (guesses[2] + 1) % 5
     assert probes.error(model, images, guesses, batch_size=3) == pytest.approx(1 / 7)
+
+
+def test_connections_tell_the_sources_apart():
+    block = DenseBlock(3, 2)
+    block.build((None, 8, 8, 5))
+    first = [layer.conv1x1 for layer in block.dense_layers]
+    kernels = [np.zeros(conv.kernel.shape, "float32") for conv in first]
+    kernels[0][:, :, :5] = -1  # layer 1 has the block's input alone
+    kernels[1][:, :, 5:7] = 2  # layer 2 uses the output of layer 1
+    kernels[2][:, :, 0] = 5  # layer 3: one channel of five of the input
+    kernels[2][:, :, 7:9] = -3  # and the output of layer 2
+    for conv, kernel in zip(first, kernels):
+        conv.kernel.assign(kernel)
+    nan = np.nan
+    np.testing.assert_array_equal(
+        probes.connections(block), [[1, 0, 1], [nan, 2, 0], [nan, nan, 3]]
+    )
+    with pytest.raises(ValueError, match="connection is 'add'"):
+        probes.connections(DenseBlock(3, 5, connection="add"))

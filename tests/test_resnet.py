@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from reference import convolve, images, normalize, outputs, randomize, relative_error
+from reference import images, outputs, randomize, relative_error, unit
 
 from course_lib.pretrained import load_keras_applications
 from course_lib.resnet import CifarResNet, ResidualBlock, ResNet
@@ -30,29 +30,20 @@ def test_every_block_equals_keras_applications(depth):
     assert max(errors.values()) < 1e-4, errors
 
 
-def unit(x, layer, stride, relu):
-    """A convolution unit of the paper in NumPy, with the weights of ours."""
-    weights = layer.conv.get_weights()
-    bias = weights[1] if len(weights) == 2 else 0.0
-    x = convolve(x, weights[0], stride, (weights[0].shape[0] - 1) // 2, bias)
-    x = normalize(x, layer.norm) if layer.norm is not None else x
-    return np.maximum(x, 0) if relu else x
-
-
 def residual_block(x, block, filters, strides, bottleneck, shortcut, stride_on):
     """Eq. 1 and 2 of the paper with options A, B, C, in NumPy."""
     part = {layer.name: layer for layer in block.branch}
     if bottleneck:
         on_1x1, on_3x3 = (strides, 1) if stride_on == "1x1" else (1, strides)
-        y = unit(x, part["1x1a"], on_1x1, True)
-        y = unit(y, part["3x3"], on_3x3, True)
-        y = unit(y, part["1x1b"], 1, False)
+        y = unit(x, part["1x1a"], on_1x1)
+        y = unit(y, part["3x3"], on_3x3)
+        y = unit(y, part["1x1b"], relu=False)
     else:
-        y = unit(x, part["3x3a"], strides, True)
-        y = unit(y, part["3x3b"], 1, False)
+        y = unit(x, part["3x3a"], strides)
+        y = unit(y, part["3x3b"], relu=False)
     out = 4 * filters if bottleneck else filters
     if shortcut == "C" or (shortcut == "B" and (strides == 2 or x.shape[-1] != out)):
-        y = y + unit(x, block.projection, strides, False)
+        y = y + unit(x, block.projection, strides, relu=False)
     elif shortcut:
         zeros = np.zeros_like(y)
         zeros[..., : x.shape[-1]] = x[:, ::strides, ::strides]
@@ -76,7 +67,7 @@ def test_block_equals_the_formula(
     expected = residual_block(x, block, filters, strides, **options)
     assert relative_error(block(x, training=False), expected) < 1e-5
     assert block.compute_output_shape(x.shape) == expected.shape
-    has_projection = any("shortcut" in weight.path for weight in block.weights)
+    has_projection = any("projection" in weight.path for weight in block.weights)
     changes = strides == 2 or channels != 12
     assert has_projection == (shortcut == "C" or (shortcut == "B" and changes))
 
@@ -118,7 +109,7 @@ def test_a_residual_branch_of_zero_leaves_the_identity():
 def weighted_layers(model):
     """Count convolutions and dense layers on the main path."""
     paths = [weight.path for weight in model.weights if weight.name == "kernel"]
-    return sum("/shortcut/" not in path for path in paths)
+    return sum("/projection/" not in path for path in paths)
 
 
 @pytest.mark.parametrize("depth, shortcut", [(18, "A"), (18, "C"), (34, False), (50, "B")])

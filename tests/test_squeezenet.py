@@ -5,37 +5,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import convolve, images, randomize, relative_error
+from reference import ceil_pool, images, randomize, relative_error, unit
 
 from course_lib.audit import audit
-from course_lib.layers import max_pool
 from course_lib.squeezenet import SMALL, Fire, SqueezeNet
-
-
-def unit(x, layer, stride=1, padding=0):
-    kernel, bias = layer.conv.get_weights()
-    return np.maximum(convolve(x, kernel, stride, padding, bias), 0)
 
 
 def fire(x, layer):
     squeezed = unit(x, layer.squeeze)
-    sides = [unit(squeezed, layer.expand1x1), unit(squeezed, layer.expand3x3, padding=1)]
+    sides = [unit(squeezed, layer.expand1x1), unit(squeezed, layer.expand3x3)]
     return np.concatenate(sides, axis=-1)
-
-
-def ceil_pool(x):
-    """3x3 max-pooling at stride 2 as Caffe does it: windows that start inside, clipped."""
-    rows, columns = (-(-(side - 3) // 2) + 1 for side in x.shape[1:3])
-    out = np.empty((len(x), rows, columns, x.shape[3]), x.dtype)
-    for r in range(rows):
-        for c in range(columns):
-            out[:, r, c] = x[:, 2 * r : 2 * r + 3, 2 * c : 2 * c + 3].max(axis=(1, 2))
-    return out
 
 
 def network(x, model, stride, pools, bypass, conv10_padding=0):
     """Table 1 and fig. 2 in NumPy, with the weights of a model; `stride` is conv1's."""
-    x = ceil_pool(unit(x, model.get_layer("conv1"), stride))
+    x = ceil_pool(unit(x, model.get_layer("conv1"), stride, padding=0))
     for i in range(2, 10):
         y = fire(x, model.get_layer(f"fire{i}"))
         if bypass and i % 2:
@@ -57,8 +41,9 @@ def test_fire_equals_its_definition():
     assert relative_error(layer(x), expected) < 1e-5
     assert layer.compute_output_shape(x.shape) == expected.shape == (2, 6, 7, 9)
     again = Fire.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
     start = {"initialization": "lecun_uniform"}
-    assert again.config == {"squeeze": 3, "expand1x1": 4, "expand3x3": 5, **start}
+    assert layer.config == {"squeeze": 3, "expand1x1": 4, "expand3x3": 5, **start}
 
 
 def test_initialization_reaches_every_kernel_but_conv10s():
@@ -81,17 +66,6 @@ def test_kernels_start_as_caffes_xavier_filler_does():
         kernel = np.asarray(getattr(model.get_layer("fire9"), name).conv.kernel)
         limit = np.sqrt(3 / np.prod(kernel.shape[:3]))  # uniform, variance 1 / inputs
         assert 0.99 * limit < np.abs(kernel).max() <= limit
-
-
-@pytest.mark.parametrize("rows", [2, 3, 4, 5, 6, 13, 54, 55])
-@pytest.mark.parametrize("columns", [2, 3, 8, 9])
-def test_pooling_is_caffes_ceil_mode(rows, columns):
-    x = images((rows, columns, 3)) - 5  # negative: padding with zeros would be seen
-    inputs = keras.Input(x.shape[1:])
-    model = keras.Model(inputs, max_pool(inputs, "pool"))
-    expected = ceil_pool(x)
-    assert expected.shape[1:3] == (rows // 2, columns // 2)
-    np.testing.assert_array_equal(model(x), expected)
 
 
 @pytest.mark.parametrize("bypass", [None, "simple", "complex"])
@@ -171,7 +145,7 @@ def test_dropout_works_in_training_alone():
     squeeze_ratio=st.floats(0.01, 1),
     sides=st.tuples(st.integers(21, 60), st.integers(21, 60)),
 )
-@settings(deadline=None, max_examples=6)
+@settings(deadline=None, max_examples=30, derandomize=True)
 def test_what_is_accepted_builds(sides, **arguments):
     model = SqueezeNet((*sides, 2), 5, **arguments)
     assert model.output.shape == (None, 5)

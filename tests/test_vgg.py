@@ -3,7 +3,15 @@
 import keras
 import numpy as np
 import pytest
-from reference import convolve, images, normalize, outputs, randomize, relative_error
+from reference import (
+    convolve,
+    images,
+    local_response,
+    normalize,
+    outputs,
+    randomize,
+    relative_error,
+)
 
 from course_lib.audit import audit
 from course_lib.pretrained import load_keras_applications
@@ -33,15 +41,6 @@ def test_every_block_equals_keras_applications(depth, layers):
     expected = outputs(theirs, pairs.values(), x)
     errors = {a: relative_error(found[a], expected[b]) for a, b in pairs.items()}
     assert max(errors.values()) < 1e-4, errors
-
-
-def local_response(x, n=5, k=2.0, alpha=1e-4, beta=0.75):
-    """The sum of AlexNet's section 3.3, channel by channel."""
-    out = np.empty_like(x)
-    for i in range(x.shape[-1]):
-        near = x[..., max(0, i - n // 2) : i + n // 2 + 1]
-        out[..., i] = x[..., i] / (k + alpha * np.sum(near**2, axis=-1)) ** beta
-    return out
 
 
 def forward(model, depth, x):
@@ -95,6 +94,15 @@ def test_every_configuration_equals_table_1(depth, normalization):
     found = outputs(model, names, x)
     for name, value in zip(names, expected):
         assert relative_error(found[name], value) < 1e-4, name
+
+
+@pytest.mark.parametrize("depth, letter", [(11, "A"), (13, "B"), (16, "D"), (19, "E")])
+def test_a_depth_by_its_number_of_layers(depth, letter):
+    small = {"input_shape": (32, 32, 3), "classes": 10, "width": 1 / 16, "hidden": 8}
+    number, named = VGG(depth, **small), VGG(letter, **small)
+    assert number.name == named.name
+    assert [w.path for w in number.weights] == [w.path for w in named.weights]
+    assert sum(weight.name == "kernel" for weight in number.weights) == depth
 
 
 def test_the_layers_are_counted_as_in_table_1():
@@ -209,7 +217,7 @@ def test_small_images_pass_all_blocks_with_same_padding():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"depth": 16}, "depth is 16; allowed: 'A', 'A-LRN', 'B', 'C', 'D', 'E'"),
+        ({"depth": 17}, "depth is 17; allowed: 'A', 'A-LRN', 'B', 'C', 'D', 'E', 11, 13, 16, 19"),
         ({"normalization": "lrn"}, "normalization is 'lrn'; allowed: 'batch', None"),
         ({"initialization": "zeros"}, "initialization is 'zeros'; allowed: 'paper'"),
         ({"initialization": 0.0}, "initialization is 0.0; allowed: a number above 0"),

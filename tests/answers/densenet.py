@@ -215,7 +215,7 @@ def weights_odd(*layer):
 def weights_from_keras(channels, growth, bottleneck):
     layer = DenseLayer(growth, bottleneck)
     layer.build((None, 8, 8, channels))
-    return sum(int(np.prod(step.kernel.shape)) for step in layer.steps[1::2])
+    return sum(int(np.prod(w.shape)) for w in layer.weights if w.name == "kernel")
 
 
 @right("layer_weights")
