@@ -6,10 +6,13 @@ what they were before.
 
 import contextlib
 import dataclasses
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
 
+from course_lib import compression
 from course_lib.convolution import shift
 from course_lib.layers import check_choice
 from course_lib.training import evaluate, fit
@@ -252,4 +255,34 @@ def features(model, splits, untrained):
         layer = keras.Model(image, logits)
         fit(layer, changed, epochs=10, learning_rate=3e-3, progress=False)
         found[name] = 100 * evaluate(layer, changed.test)["error"]
+    return found
+
+
+def compressed(model, splits, untrained):
+    """Return the test error in percent after each step of Deep Compression, and the bytes.
+
+    "trained"; "unpruned", the control: trained on as long as the pruned network is; "pruned" by
+    `compression.SQUEEZENET_KEEP`; "retrained"; and "files": for 8, 6, 4 and 2 bits the "error" of
+    the network restored from the file, the bytes of the "file" and of the "original" parameters.
+    """
+
+    def percent(network):
+        return 100 * evaluate(network, splits.test)["error"]
+
+    def train_on(network):
+        recipe = {"epochs": 10, "learning_rate": 1e-3, "weight_decay": 0.05, "keep": "last"}
+        fit(network, splits, **recipe, progress=False)
+        return percent(network)
+
+    control = untrained()
+    control.set_weights(model.get_weights())
+    found = {"trained": percent(model), "unpruned": train_on(control)}
+    compression.prune(model, compression.SQUEEZENET_KEEP)
+    found |= {"pruned": percent(model), "retrained": train_on(model), "files": {}}
+    with TemporaryDirectory() as folder:
+        for bits in (8, 6, 4, 2):
+            file = Path(folder) / f"{bits}.dc"
+            sizes = dataclasses.asdict(compression.write(model, file, bits))
+            restored = compression.restore(untrained(), file)
+            found["files"][str(bits)] = {**sizes, "error": percent(restored)}
     return found
