@@ -91,6 +91,20 @@ def check_batch(model, images, labels):
         )
 
 
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of logits with labels of which a share is spread over all classes."""
+
+    def __init__(self, share):
+        super().__init__(name="smoothed_crossentropy")
+        self.share = share
+
+    def call(self, y_true, y_pred):
+        classes = y_pred.shape[-1]
+        labels = keras.ops.one_hot(keras.ops.reshape(y_true, (-1,)), classes, dtype=y_pred.dtype)
+        labels = (1 - self.share) * labels + self.share / classes
+        return keras.ops.categorical_crossentropy(labels, y_pred, from_logits=True)
+
+
 class Progress(keras.callbacks.Callback):
     """One line an epoch, without times. On a screen, a line that counts steps meanwhile."""
 
@@ -201,6 +215,8 @@ def fit(
     optimizer="adam",
     schedule="cosine",
     weight_decay=0.0,
+    label_smoothing=0.0,
+    averaging=0.0,
     batch_size=None,
     keep="best",
     seed=None,
@@ -218,9 +234,13 @@ def fit(
         splits: what `course_lib.data.load` returns. NumPy pairs are batched here.
         epochs: passes over the training images.
         learning_rate: the highest learning rate.
-        optimizer: "adam", or "sgd" with momentum 0.9 as in the papers.
+        optimizer: "adam"; "sgd" with momentum 0.9 as in the papers; "nesterov", the same with
+            Nesterov's momentum.
         schedule: "cosine", or "constant".
         weight_decay: decoupled decay of the kernels, a step and learning rate.
+        label_smoothing: the share of a label that is spread over all classes, below 1.
+        averaging: 0, or the momentum of a moving average of the weights, such as 0.999, that the
+            model is left with; with keep="last" only. Validation shows the weights themselves.
         keep: the weights that the model is left with: "best", those of the epoch with the best
             validation accuracy, or "last".
         batch_size: for NumPy pairs only; None: the one that they were loaded with, else 128.
@@ -239,6 +259,11 @@ def fit(
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
     if keep not in ("best", "last"):
         raise ValueError(f"keep is {keep!r}; allowed: 'best', 'last'.")
+    for name, value in (("label_smoothing", label_smoothing), ("averaging", averaging)):
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} is {value!r}; allowed: at least 0 and below 1.")
+    if averaging and keep == "best":
+        raise ValueError("averaging with keep='best'; allowed: keep='last'.")
     heads = heads_of(model)
     in_memory = isinstance(splits.train, tuple)
     if in_memory:
@@ -268,16 +293,21 @@ def fit(
         )
     elif schedule != "constant":
         raise ValueError(f"schedule is {schedule!r}; allowed: 'cosine', 'constant'.")
-    decay = weight_decay or None
+    common = {"weight_decay": weight_decay or None}
+    if averaging:
+        common |= {"use_ema": True, "ema_momentum": averaging}
     if optimizer == "adam":
-        chosen = keras.optimizers.Adam(rate, weight_decay=decay)
-    elif optimizer == "sgd":
-        chosen = keras.optimizers.SGD(rate, momentum=0.9, weight_decay=decay)
+        chosen = keras.optimizers.Adam(rate, **common)
+    elif optimizer in ("sgd", "nesterov"):
+        nesterov = optimizer == "nesterov"
+        chosen = keras.optimizers.SGD(rate, momentum=0.9, nesterov=nesterov, **common)
     else:
-        raise ValueError(f"optimizer is {optimizer!r}; allowed: 'adam', 'sgd'.")
+        raise ValueError(f"optimizer is {optimizer!r}; allowed: 'adam', 'sgd', 'nesterov'.")
     chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
 
     def loss():
+        if label_smoothing:
+            return SmoothedCrossentropy(label_smoothing)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     losses, weights = loss(), None

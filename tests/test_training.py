@@ -72,23 +72,26 @@ class StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_resuming_equals_never_having_been_interrupted(tmp_path, monkeypatch, capsys):
+AVERAGED = {"optimizer": "nesterov", "label_smoothing": 0.1, "averaging": 0.9, "keep": "last"}
+
+
+@pytest.mark.parametrize("more", [{}, AVERAGED], ids=["plain", "averaged"])
+def test_resuming_equals_never_having_been_interrupted(tmp_path, monkeypatch, capsys, more):
+    recipe = {"epochs": 4, "learning_rate": 0.01, **more}
     whole = network()
-    history = training.fit(whole, splits(), epochs=4, learning_rate=0.01, progress=False)
+    history = training.fit(whole, splits(), **recipe, progress=False)
 
     file = tmp_path / "run.npz"
     with monkeypatch.context() as patch:
         patch.setattr(training, "Progress", lambda epochs: StopAfter(2))
-        stopped = training.fit(network(), splits(), epochs=4, learning_rate=0.01, resume=file)
+        stopped = training.fit(network(), splits(), **recipe, resume=file)
     assert stopped["interrupted"] is True
     assert len(stopped["epochs"]) == 2
     assert f"interrupted after 2 of 4 epochs; run again to go on from {file}" in (
         capsys.readouterr().out
     )
     resumed = network(seed=5)  # whatever it starts from, the file decides
-    again = training.fit(
-        resumed, splits(), epochs=4, learning_rate=0.01, resume=file, progress=False
-    )
+    again = training.fit(resumed, splits(), **recipe, resume=file, progress=False)
     assert np.array_equal(weights(whole), weights(resumed))
     same = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
     for mine, theirs in zip(again["epochs"], history["epochs"]):
@@ -178,7 +181,10 @@ def test_wrong_data_is_refused_before_training(change, message):
     "argument,message",
     [
         ({"epochs": 0}, "epochs is 0; allowed"),
-        ({"epochs": 1, "optimizer": "rmsprop"}, "'rmsprop'; allowed: 'adam', 'sgd'"),
+        ({"epochs": 1, "optimizer": "rmsprop"}, "'rmsprop'; allowed: 'adam', 'sgd', 'nesterov'"),
+        ({"epochs": 1, "label_smoothing": 1}, "label_smoothing is 1; allowed: at least 0"),
+        ({"epochs": 1, "averaging": -0.5}, "averaging is -0.5; allowed: at least 0"),
+        ({"epochs": 1, "averaging": 0.9}, "keep='best'; allowed: keep='last'"),
         ({"epochs": 1, "schedule": "step"}, "'step'; allowed: 'cosine', 'constant'"),
     ],
 )
@@ -211,3 +217,36 @@ def test_a_single_step_is_a_training():
     assert (
         training.fit(network(), splits(stripes(128)), epochs=1, progress=False)["best_epoch"] == 1
     )
+
+
+def test_smoothed_labels_are_those_of_the_formula():
+    logits, labels = RNG.normal(size=(6, 4)).astype("float32"), np.array([0, 1, 2, 3, 0, 1])
+    log_shares = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    wanted = 0.9 * np.eye(4)[labels] + 0.1 / 4
+    found = training.SmoothedCrossentropy(0.1)(labels, logits)
+    assert float(found) == pytest.approx(-(wanted * log_shares).sum(axis=1).mean(), rel=1e-5)
+
+
+def test_a_model_is_left_with_the_average_of_its_weights():
+    """It begins with the weights after the first step."""
+    path = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            path.append(self.model.get_weights()[0])
+
+    def fitted(**more):
+        model = network(dropout=0)
+        recipe = {"learning_rate": 0.1, "optimizer": "sgd", "schedule": "constant", "keep": "last"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(training, "Progress", lambda epochs: Watch())
+            training.fit(model, splits(), epochs=1, batch_size=64, **recipe, **more)
+        return model.get_weights()[0]
+
+    last = fitted()
+    average, *later = path
+    for weight in later:
+        average = 0.5 * average + 0.5 * weight
+    found = fitted(averaging=0.5)
+    assert np.allclose(found, average, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(found, last, rtol=1e-2)
