@@ -215,6 +215,7 @@ def fit(
     optimizer="adam",
     schedule="cosine",
     weight_decay=0.0,
+    decayed="kernels",
     label_smoothing=0.0,
     averaging=0.0,
     batch_size=None,
@@ -237,7 +238,8 @@ def fit(
         optimizer: "adam"; "sgd" with momentum 0.9 as in the papers; "nesterov", the same with
             Nesterov's momentum.
         schedule: "cosine", or "constant".
-        weight_decay: decoupled decay of the kernels, a step and learning rate.
+        weight_decay: decoupled decay, a step and learning rate.
+        decayed: what decays: "kernels", or "all" weights, as in the ResNet paper.
         label_smoothing: the share of a label that is spread over all classes, below 1.
         averaging: 0, or the momentum of a moving average of the weights, such as 0.999, that the
             model is left with; with keep="last" only. Validation shows the weights themselves.
@@ -259,6 +261,8 @@ def fit(
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
     if keep not in ("best", "last"):
         raise ValueError(f"keep is {keep!r}; allowed: 'best', 'last'.")
+    if decayed not in ("kernels", "all"):
+        raise ValueError(f"decayed is {decayed!r}; allowed: 'kernels', 'all'.")
     for name, value in (("label_smoothing", label_smoothing), ("averaging", averaging)):
         if not 0 <= value < 1:
             raise ValueError(f"{name} is {value!r}; allowed: at least 0 and below 1.")
@@ -303,7 +307,8 @@ def fit(
         chosen = keras.optimizers.SGD(rate, momentum=0.9, nesterov=nesterov, **common)
     else:
         raise ValueError(f"optimizer is {optimizer!r}; allowed: 'adam', 'sgd', 'nesterov'.")
-    chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if decayed == "kernels":
+        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
 
     def loss():
         if label_smoothing:

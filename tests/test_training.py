@@ -185,6 +185,7 @@ def test_wrong_data_is_refused_before_training(change, message):
         ({"epochs": 1, "label_smoothing": 1}, "label_smoothing is 1; allowed: at least 0"),
         ({"epochs": 1, "averaging": -0.5}, "averaging is -0.5; allowed: at least 0"),
         ({"epochs": 1, "averaging": 0.9}, "keep='best'; allowed: keep='last'"),
+        ({"epochs": 1, "decayed": "gamma"}, "decayed is 'gamma'; allowed: 'kernels', 'all'"),
         ({"epochs": 1, "schedule": "step"}, "'step'; allowed: 'cosine', 'constant'"),
     ],
 )
@@ -250,3 +251,16 @@ def test_a_model_is_left_with_the_average_of_its_weights():
     found = fitted(averaging=0.5)
     assert np.allclose(found, average, rtol=1e-4, atol=1e-6)
     assert not np.allclose(found, last, rtol=1e-2)
+
+
+@pytest.mark.parametrize("decayed", ["kernels", "all"])
+def test_decay_reaches_the_kernels_or_all_weights(decayed):
+    def scales(**more):
+        model = network(dropout=0)
+        recipe = {"learning_rate": 0.01, "optimizer": "sgd", "keep": "last", "decayed": decayed}
+        training.fit(model, splits(), epochs=1, progress=False, **recipe, **more)
+        return model.layers[1].get_weights()[0], model.layers[2].gamma.numpy()
+
+    (kernel, gamma), (small_kernel, small_gamma) = scales(), scales(weight_decay=30.0)
+    assert np.abs(small_kernel).sum() < 0.95 * np.abs(kernel).sum()
+    assert (np.abs(small_gamma).sum() < 0.95 * np.abs(gamma).sum()) is np.bool_(decayed == "all")
