@@ -16,6 +16,7 @@ between the two. `ratio = true` compares logarithms, so that differences are rea
 arithmetic, instead of runs; see COUNTS.
 """
 
+import itertools
 import json
 import math
 import re
@@ -220,7 +221,8 @@ class Verdict:
     """What one test says of one claim. `difference`, `low`, `high` are higher minus lower.
 
     `effect` is the paper's, or the bounds of a claim of closeness. `seeds` counts the runs of both
-    sides; `finished` says whether they were trained to the end (None where nothing was trained).
+    sides; `finished` says whether they were trained to the end (None where nothing was trained);
+    `runs` describes the trainings of both sides, a sentence each.
     """
 
     word: str
@@ -238,6 +240,7 @@ class Verdict:
     seeds: tuple = ()
     finished: bool | None = None
     why: str = ""
+    runs: tuple = ()
 
     def here(self):
         """Return what was found, in words."""
@@ -273,7 +276,51 @@ class Verdicts(list):
                 f"| [{v.claim}] | {v.says} | {v.kind}{seeds} | {v.here()} | {_asked(v)} "
                 f"| {SIGNS[v.outcome]} **{v.outcome}** |"
             )
+        runs = dict.fromkeys(run for v in self for run in v.runs)
+        if runs:
+            lines += ["", "<details><summary>The trainings behind it</summary>", ""]
+            lines += [*(f"- {run}" for run in runs), "", "</details>"]
         return "\n".join(lines)
+
+    def forest(self, title):
+        """Draw those that have an interval: `figures.forest`, a scale for each unit."""
+        from course_lib import figures
+
+        groups = {}
+        for v in self:
+            if v.low is not None and not math.isnan(v.low):
+                row = (v.says, v.difference, v.low, v.high, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
+                groups.setdefault(v.unit, []).append(row)
+        return figures.forest(groups, title)
+
+
+def describe(run, records):
+    """Return a sentence on the trainings of one side: what was trained, how, and where.
+
+    Args:
+        run: its `course_lib.experiments.Run`.
+        records: its recorded trainings, at least one.
+    """
+    changes = ", ".join(f"{k}={v!r}" for k, v in run.changes.items())
+    recipe = run.recipe
+    pictures = run.data.get("train_limit")
+    words = [
+        f"**{run.label}**: {run.network}{f' ({changes})' if changes else ''}",
+        f"{f'{pictures:,}' if pictures else 'all'} training pictures"
+        + (", shifted and mirrored" if run.data.get("augment") else ""),
+        f"{len(records[0]['epochs'])} epochs",
+    ]
+    rate = f"{recipe.get('optimizer', 'adam')} at {recipe.get('learning_rate', 0.001)}"
+    if run.candidates:
+        tried = ", ".join(map(str, run.candidates["learning_rate"]))
+        rate += f", the best of {tried} by {run.candidates.get('by', 'validation_error')}"
+    words.append(rate.replace("_", " "))
+    if recipe.get("weight_decay"):
+        words.append(f"decay {recipe['weight_decay']}")
+    words.append(f"seeds {', '.join(str(record['seed']) for record in records)}")
+    devices = {r["device"].get("accelerator", r["device"]["processor"]) for r in records}
+    words.append(" and ".join(sorted(devices)))
+    return "; ".join(words)
 
 
 def _asked(verdict):
@@ -323,7 +370,8 @@ def _settle(word, test):
         raise ValueError(f"kind is {kind!r}; allowed: 'counted', 'measured', 'trained'.")
     effect, within = test.get("effect"), test.get("within")
     asked = {"kind": kind, "says": says, "effect": effect if within is None else within}
-    records = [_records(word, side) for side in (lower, higher)]
+    sides = [_records(word, side) for side in (lower, higher)]
+    records = [found for _, found in sides]
     seeds = tuple(map(len, records))
     if min(seeds) < FEWEST_SEEDS:
         why = f"{seeds[0]} and {seeds[1]} runs are recorded; a verdict needs {FEWEST_SEEDS} a side"
@@ -345,19 +393,20 @@ def _settle(word, test):
         unit = f"times the {unit}"
     why = "" if finished is not False else "not trained to the end"
     found = {"difference": difference, "low": low, "high": high, "unit": unit}
+    found["runs"] = tuple(itertools.starmap(describe, sides))
     return {**asked, **found, "outcome": outcome, "seeds": seeds, "finished": finished, "why": why}
 
 
 def _records(word, label):
-    """Return the records of the seeds that an experiment names; none if there are none yet."""
+    """Return an experiment and the records of its seeds, none if there are none yet."""
     if "/" in label:
         word, label = label.split("/")
     run = experiments.find([f"{word}/{label}"])[0]
     try:
         records = experiments.load_records(word, label)
     except ValueError:
-        return []
-    return [record for record in records if record["seed"] in run.seeds]
+        return run, []
+    return run, [record for record in records if record["seed"] in run.seeds]
 
 
 def show(words=(), as_json=False):

@@ -15,7 +15,8 @@ def record(seed, errors, test=10.0, training=5.0):
     """A record with these training errors an epoch, in percent."""
     rows = [{"accuracy": 1 - e / 100, "val_accuracy": 1 - e / 100, "loss": 1.0} for e in errors]
     shares = {"test": {"error": test / 100}, "training": {"error": training / 100}}
-    return {"seed": seed, "epochs": rows, **shares}
+    device = {"processor": "a processor", "kind": "cpu"}
+    return {"seed": seed, "epochs": rows, "device": device, **shares}
 
 
 # ---- statistics
@@ -188,7 +189,14 @@ def test_from_records_to_a_verdict(case):
     assert repr(second) == "[2] needs a large machine · not tested here"
     assert isinstance(evidence.settle("toy", 1) + evidence.settle("toy", 2), evidence.Verdicts)
     table = evidence.settle("toy")._repr_markdown_().splitlines()
-    assert len(table) == 4 and "**holds here**" in table[2] and "an effect of 2" in table[2]
+    assert "**holds here**" in table[2] and "an effect of 2" in table[2]
+    assert "**not tested here**" in table[3] and table[5].startswith("<details>")
+    assert table[7:9] == [
+        "- **a**: mlp_small; all training pictures; 8 epochs; adam at 0.001; seeds 0, 1, 2; "
+        "a processor",
+        "- **b**: mlp_small (hidden=[]); all training pictures; 8 epochs; adam at 0.001; "
+        "seeds 0, 1, 2; a processor",
+    ]
 
 
 def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
