@@ -5,13 +5,8 @@ Neural Networks, NIPS 2012. Section numbers are the paper's.
 import keras
 from keras.initializers import Constant
 
-from course_lib.layers import (
-    GroupedConv2D,
-    LocalResponseNormalization,
-    check_choice,
-    check_dropout,
-    check_image_input,
-)
+from course_lib.arguments import check, check_choice, check_common
+from course_lib.layers import GroupedConv2D, LocalResponseNormalization
 
 # What other code does in another order: Caffe's CaffeNet pools before it normalises, torchvision
 # drops the inputs of fc6 and fc7, not their outputs.
@@ -42,7 +37,6 @@ def AlexNet(
 
     Args:
         input_shape: (height, width, channels). The paper prints 224, its arithmetic needs 227.
-        classes: number of classes.
         widths: channels of the five convolutions (sec. 3.5).
         hidden: units of the two hidden fully connected layers (sec. 3.5).
         stem: conv1's (kernel, stride, padding) in pixels. (11, 4, 0) is the paper's.
@@ -55,25 +49,21 @@ def AlexNet(
             or a Keras initializer's name for the weights, with biases 0.
         without: a middle convolution to leave out: "conv2", "conv3" or "conv4" (sec. 7).
         swapped: pairs of neighbours that change places: `CAFFENET` or `TORCHVISION`.
-
-    Raises:
-        ValueError: an argument is not one of the above; the image is too small for the network.
     """
-    check_image_input(input_shape, classes, _smallest_side(stem, overlapping), "AlexNet")
+    kernel, stride, padding = stem
+    before_pools = 15 if overlapping else 8  # pixels of a side that the three poolings turn into 1
+    smallest = (before_pools - 1) * stride + kernel - 2 * padding
+    check_common(input_shape, classes, smallest, "AlexNet", dropout)
     check_choice("activation", activation, ("relu", "tanh"))
     check_choice("normalization", normalization, ("lrn", None))
     check_choice("without", without, (None, "conv2", "conv3", "conv4"))
     check_choice("swapped", swapped, ((), CAFFENET, TORCHVISION))
-    check_dropout(dropout)
-    if len(widths) != 5:
-        raise ValueError(f"widths is {widths!r}; allowed: five channel counts, conv1 to conv5.")
-    if not isinstance(groups, int) or groups < 1 or any(width % groups for width in widths):
-        raise ValueError(
-            f"groups is {groups!r}; allowed: a positive integer that divides every one of the "
-            f"widths {widths}."
-        )
-    if initialization is None:
-        raise ValueError("initialization is None; allowed: 'paper' or a Keras initializer.")
+    check("widths", widths, len(widths) == 5, "five channel counts, conv1 to conv5")
+    divides = isinstance(groups, int) and groups > 0 and not any(w % groups for w in widths)
+    allowed = f"a positive integer that divides every one of the widths {widths}"
+    check("groups", groups, divides, allowed)
+    named = initialization is not None
+    check("initialization", initialization, named, "'paper' or a Keras initializer")
 
     def start(bias):
         if initialization == "paper":
@@ -97,7 +87,6 @@ def AlexNet(
     def drop(number):
         return keras.layers.Dropout(dropout, name=f"drop{number}")
 
-    kernel, stride, padding = stem
     row = [
         keras.layers.ZeroPadding2D(padding, name="pad1"),
         conv(1, kernel, stride, "valid"),
@@ -126,15 +115,6 @@ def AlexNet(
     for layer in row:
         x = layer(x)
     return keras.Model(image, x, name=name)
-
-
-def _smallest_side(stem, overlapping):
-    """Return the smallest image side in pixels that leaves one pixel after pool5."""
-    kernel, stride, padding = stem
-    side = 1
-    for _ in range(3):
-        side = 2 * side + (1 if overlapping else 0)
-    return (side - 1) * stride + kernel - 2 * padding
 
 
 SMALL = {

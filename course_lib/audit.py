@@ -117,12 +117,12 @@ def show_field(sides):
 
 # ---- multiply-adds of one call ------------------------------------------------------------------
 
+# What the networks of the course have, and what a learner's own may have.
 FREE = (
     L.InputLayer,
     L.BatchNormalization,
     L.LayerNormalization,
     L.GroupNormalization,
-    L.UnitNormalization,
     L.Activation,
     L.ReLU,
     L.LeakyReLU,
@@ -130,54 +130,34 @@ FREE = (
     L.ELU,
     L.Softmax,
     L.Dropout,
-    L.SpatialDropout1D,
     L.SpatialDropout2D,
     L.GaussianNoise,
     L.GaussianDropout,
     L.AlphaDropout,
-    L.ActivityRegularization,
-    L.MaxPooling1D,
     L.MaxPooling2D,
-    L.MaxPooling3D,
-    L.AveragePooling1D,
     L.AveragePooling2D,
-    L.AveragePooling3D,
-    L.GlobalAveragePooling1D,
     L.GlobalAveragePooling2D,
-    L.GlobalMaxPooling1D,
     L.GlobalMaxPooling2D,
     L.Flatten,
     L.Reshape,
     L.Permute,
-    L.RepeatVector,
-    L.ZeroPadding1D,
     L.ZeroPadding2D,
     L.Cropping2D,
-    L.UpSampling1D,
-    L.UpSampling2D,
     L.Add,
     L.Subtract,
     L.Multiply,
     L.Average,
     L.Maximum,
-    L.Minimum,
     L.Concatenate,
+    L.Identity,
     L.Rescaling,
     L.Normalization,
     L.RandomFlip,
     L.RandomTranslation,
     L.RandomCrop,
-    L.Resizing,
-    L.Embedding,
-    L.Masking,
-    L.Identity,
 )
-TRANSPOSED = (L.Conv1DTranspose, L.Conv2DTranspose, L.Conv3DTranspose)
-DEPTHWISE = (L.DepthwiseConv1D, L.DepthwiseConv2D)
-SEPARABLE = (L.SeparableConv1D, L.SeparableConv2D)
-CONVOLUTIONS = (L.Conv1D, L.Conv2D, L.Conv3D)
-# Layers that run layers or matrix products inside a loop or inside their own code.
-UNCOUNTABLE = (L.RNN, L.Bidirectional, L.TimeDistributed, L.MultiHeadAttention, L.Attention)
+# Layers that run the layers inside them in a loop, or multiply tensors in code of their own.
+UNCOUNTABLE = (L.RNN, L.Wrapper, L.MultiHeadAttention)
 
 
 def _positions(shape, channels):
@@ -194,26 +174,17 @@ def multiply_adds(layer, inputs, outputs):
     """
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(inputs, outputs)
-    if isinstance(layer, TRANSPOSED):  # every input position meets the whole kernel
-        return _positions(inputs, layer.kernel.shape[-1]) * math.prod(layer.kernel.shape)
-    if isinstance(layer, SEPARABLE):
+    if isinstance(layer, L.SeparableConv2D):
         channels = layer.depthwise_kernel.shape[-2] * layer.depthwise_kernel.shape[-1]
         kernel = math.prod(layer.kernel_size) * channels + channels * layer.filters
         return _positions(outputs, layer.filters) * kernel
-    if isinstance(layer, DEPTHWISE):  # kernel: (height, width, in, multiplier)
+    if isinstance(layer, L.DepthwiseConv2D):  # kernel: (height, width, in, multiplier)
         channels = layer.kernel.shape[-2] * layer.kernel.shape[-1]
         return _positions(outputs, channels) * math.prod(layer.kernel.shape)
-    if isinstance(layer, CONVOLUTIONS):  # kernel: (height, width, in / groups, out)
+    if isinstance(layer, L.Conv2D):  # kernel: (height, width, in / groups, out)
         return _positions(outputs, layer.filters) * math.prod(layer.kernel.shape)
     if isinstance(layer, L.Dense):
         return _positions(outputs, layer.units) * math.prod(layer.kernel.shape)
-    if isinstance(layer, L.EinsumDense):
-        left, result = layer.equation.replace(" ", "").split("->")
-        data, kernel = left.split(",")
-        if "." in left:
-            return None
-        sizes = {**dict(zip(data, inputs)), **dict(zip(kernel, layer.kernel.shape))}
-        return math.prod({**sizes, **dict(zip(result, outputs))}.values())
     return 0 if isinstance(layer, FREE) else None
 
 
@@ -229,8 +200,6 @@ def _grow(layer, before):
     n = len(before)
     if isinstance(layer, (L.Flatten, L.Reshape)) or type(layer).__name__.startswith("Global"):
         return ((math.inf, math.inf),) * n
-    if isinstance(layer, (L.UpSampling1D, L.UpSampling2D)):
-        return tuple((f, s / z) for (f, s), z in zip(before, _tuple(layer.size, n)))
     if hasattr(layer, "pool_size"):
         kernel, dilation = layer.pool_size, 1
     elif hasattr(layer, "kernel_size"):
@@ -238,10 +207,6 @@ def _grow(layer, before):
     else:
         return before
     sizes = zip(before, _tuple(kernel, n), _tuple(layer.strides, n), _tuple(dilation, n))
-    if isinstance(layer, TRANSPOSED):  # one output pixel sees ceil(kernel / stride) input pixels
-        return tuple(
-            (f + (math.ceil(((k - 1) * d + 1) / z) - 1) * s, s / z) for (f, s), k, z, d in sizes
-        )
     return tuple((f + (k - 1) * d * s, s * z) for (f, s), k, z, d in sizes)
 
 
@@ -266,7 +231,7 @@ class _Walk:
         self.fields = {}  # id of a tensor -> its ((field, step), ...)
         self.kept = []  # the tensors themselves, so that no id is used twice
         self.counted = set()
-        self.unknown = {}
+        self.inside = False  # a layer without layers runs its own code, which is not observed
 
     def note(self, tensor, receptive):
         self.fields[id(tensor)] = receptive
@@ -290,37 +255,54 @@ class _Walk:
         sizes = [(math.prod(w.shape), id(w) in ours) for w in new]
         return sum(size for size, _ in sizes), sum(size for size, train in sizes if train)
 
-    def call(self, original, layer, args, kwargs):
-        inputs = keras.tree.flatten((args, kwargs))
-        inputs = [t for t in inputs if hasattr(t, "shape") and hasattr(t, "dtype")]
+    def observe(self, layer, call):
+        """Return a call of the layer that is written down."""
+
+        def observed(*args, **kwargs):
+            if self.inside:
+                return call(*args, **kwargs)
+            inputs = keras.tree.flatten((args, kwargs))
+            inputs = [t for t in inputs if hasattr(t, "shape") and hasattr(t, "dtype")]
+            inner = list(layer._flatten_layers(include_self=False))
+            composite = layer is self.model or (inner and not isinstance(layer, UNCOUNTABLE))
+            return (self.composite if composite else self.leaf)(layer, inputs, call, args, kwargs)
+
+        return observed
+
+    def composite(self, layer, inputs, call, args, kwargs):
+        """Call a layer that has layers inside, each of which is observed."""
         before = self.entering(inputs)
-        inside = [] if isinstance(layer, UNCOUNTABLE) else layer._flatten_layers(include_self=False)
-        inside = list(inside)
-        if layer is self.model or inside:
-            self.scopes.append((None if layer is self.model else layer.name, [before]))
-            outputs = original(layer, *args, **kwargs)
-            after = _largest(self.scopes.pop()[1])
-            if len(self.scopes) == 1:  # a layer of the model itself
-                shape = tuple(keras.tree.flatten(outputs)[0].shape[1:])
-                self.result.ends[layer.name] = (shape, tuple(f for f, _ in after))
-            below = {id(w) for child in inside for w in child.weights}
-            own = [w for w in layer.weights if id(w) not in below]
-            if own and layer is not self.model:
-                self.row(layer, inputs, outputs, own, None, before)
-        else:
-            with _unhooked():
-                outputs = original(layer, *args, **kwargs)
-            after = _grow(layer, before)
-            first = [keras.tree.flatten(t)[0] for t in (inputs or [outputs], [outputs])]
-            macs = None
-            if not isinstance(layer, UNCOUNTABLE):
-                macs = multiply_adds(layer, tuple(first[0].shape), tuple(first[1].shape))
-            self.row(layer, inputs, outputs, layer.weights, macs, after)
+        self.scopes.append((None if layer is self.model else layer.name, [before]))
+        outputs = call(*args, **kwargs)
+        after = _largest(self.scopes.pop()[1])
+        if len(self.scopes) == 1:  # a layer of the model itself
+            shape = tuple(keras.tree.flatten(outputs)[0].shape[1:])
+            self.result.ends[layer.name] = (shape, tuple(f for f, _ in after))
+        inner = layer._flatten_layers(include_self=False)
+        below = {id(w) for child in inner for w in child.weights}
+        own = [w for w in layer.weights if id(w) not in below]
+        if own and layer is not self.model:
+            self.row(layer, outputs, own, None, before)
         for tensor in keras.tree.flatten(outputs):
             self.note(tensor, after)
         return outputs
 
-    def row(self, layer, inputs, outputs, own, macs, receptive):
+    def leaf(self, layer, inputs, call, args, kwargs):
+        """Call a layer that has none inside, and write down its row."""
+        self.inside = True
+        outputs = call(*args, **kwargs)
+        self.inside = False
+        after = _grow(layer, self.entering(inputs))
+        first = [keras.tree.flatten(t)[0] for t in (inputs or [outputs], [outputs])]
+        macs = None
+        if not isinstance(layer, UNCOUNTABLE):
+            macs = multiply_adds(layer, tuple(first[0].shape), tuple(first[1].shape))
+        self.row(layer, outputs, layer.weights, macs, after)
+        for tensor in keras.tree.flatten(outputs):
+            self.note(tensor, after)
+        return outputs
+
+    def row(self, layer, outputs, own, macs, receptive):
         path = "/".join([name for name, _ in self.scopes if name] + [layer.name])
         params, trainable = self.weights(layer, own)
         outputs = keras.tree.flatten(outputs)
@@ -343,36 +325,16 @@ class _Walk:
             )
 
 
-_hooks = []
-
-
 @contextlib.contextmanager
-def _unhooked():
-    """Let a layer without layers run its own code unobserved."""
-    saved, _hooks[:] = _hooks[:], []
+def calls(layers, wrap):
+    """Let each layer run wrap(layer, its own call) instead of its call, while the context lasts."""
     try:
+        for layer in layers:
+            object.__setattr__(layer, "call", wrap(layer, layer.call))
         yield
     finally:
-        _hooks[:] = saved
-
-
-@contextlib.contextmanager
-def _observed(walk):
-    """Send every `layer(...)` through the walk while the context lasts."""
-    original = L.Layer.__call__
-
-    def observed(layer, *args, **kwargs):
-        if not _hooks or layer.name == "audit_probe":
-            return original(layer, *args, **kwargs)
-        return _hooks[-1].call(original, layer, args, kwargs)
-
-    L.Layer.__call__ = observed
-    _hooks.append(walk)
-    try:
-        yield
-    finally:
-        _hooks.clear()
-        L.Layer.__call__ = original
+        for layer in layers:
+            layer.__dict__.pop("call", None)
 
 
 def audit(model, input_shape=None):
@@ -416,7 +378,7 @@ def audit(model, input_shape=None):
 
     result = Audit(model.name, [list(shape) for shape in shapes], 0, 0)
     walk = _Walk(result, model)
-    with _observed(walk):
+    with calls(list(model._flatten_layers()), walk.observe):
         Probe(name="audit_probe")(like)
     result.params = model.count_params()
     result.trainable = sum(math.prod(w.shape) for w in model.trainable_weights)

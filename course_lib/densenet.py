@@ -5,30 +5,14 @@ CVPR 2017, arXiv:1608.06993. Section and table numbers are the paper's.
 import keras
 from keras import ops
 
-from course_lib.layers import (
-    BatchNormalization,
-    Block,
-    ConvUnit,
-    check_choice,
-    check_dropout,
-    check_image_input,
-    padded_pool,
-    serializable,
-)
+from course_lib.arguments import check, check_channels, check_choice, check_common, check_count
+from course_lib.layers import BatchNormalization, Block, ConvUnit, padded_pool
 
 
-def convolution(filters, side, name, strides=1, dtype=None):
+def conv(filters, side, name, strides=1, dtype=None):
     """A convolution of this paper: He normal start, no bias, zeros around the image."""
-    return keras.layers.Conv2D(
-        filters,
-        side,
-        strides,
-        "same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        dtype=dtype,
-        name=name,
-    )
+    own = {"use_bias": False, "kernel_initializer": "he_normal", "dtype": dtype, "name": name}
+    return keras.layers.Conv2D(filters, side, strides, "same", **own)
 
 
 def composite(x, norm, conv, drop=None):
@@ -37,7 +21,6 @@ def composite(x, norm, conv, drop=None):
     return x if drop is None else drop(x)
 
 
-@serializable
 class DenseLayer(Block):
     """H(x) = conv3x3(relu(norm(x))), concatenated to x.
 
@@ -53,9 +36,6 @@ class DenseLayer(Block):
         dropout: share dropped after each convolution in training; 0.2 without augmentation.
 
     Source: sec. 3: dense connectivity, composite function, growth rate, bottleneck layers.
-
-    Raises:
-        ValueError: an argument is not one of the above; channels do not fit the addition.
     """
 
     def __init__(self, growth, bottleneck=True, connection="concatenate", dropout=0.0, **kwargs):
@@ -65,17 +45,14 @@ class DenseLayer(Block):
         own = {"dtype": self.dtype_policy}
         if bottleneck:
             self.norm1 = BatchNormalization(name="norm1", **own)
-            self.conv1x1 = convolution(4 * growth, 1, "conv1x1", **own)
+            self.conv1x1 = conv(4 * growth, 1, "conv1x1", **own)
         self.norm2 = BatchNormalization(name="norm2", **own)
-        self.conv3x3 = convolution(growth, 3, "conv3x3", **own)
+        self.conv3x3 = conv(growth, 3, "conv3x3", **own)
         self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
 
     def build(self, input_shape):
-        if self.connection == "add" and input_shape[-1] != self.growth:
-            raise ValueError(
-                f"the input has {input_shape[-1]} channels; to be added to the output it must "
-                f"have growth = {self.growth}."
-            )
+        if self.connection == "add":
+            check_channels(input_shape, self.growth)
         super().build(input_shape)
 
     def call(self, x):
@@ -86,7 +63,6 @@ class DenseLayer(Block):
         return ops.concatenate([x, new], axis=-1)
 
 
-@serializable
 class DenseBlock(Block):
     """Layers at one resolution, each of which sees the outputs of all layers before it.
 
@@ -115,7 +91,6 @@ class DenseBlock(Block):
         return x
 
 
-@serializable
 class Transition(Block):
     """Between two blocks: normalisation, ReLU, 1x1 convolution, 2x2 average pooling.
 
@@ -133,7 +108,7 @@ class Transition(Block):
         super().__init__(**kwargs)
         own = {"dtype": self.dtype_policy}
         self.norm = BatchNormalization(name="norm", **own)
-        self.conv = convolution(filters, 1, "conv1x1", **own)
+        self.conv = conv(filters, 1, "conv1x1", **own)
         self.drop = keras.layers.Dropout(dropout, name="dropout", **own) if dropout else None
         self.pool = keras.layers.AveragePooling2D(2, name="pool", **own)
 
@@ -171,8 +146,6 @@ def DenseNet(
     Args:
         depth: weighted layers: 121, 161, 169, 201 or 264 with stem "imagenet". Otherwise three
             equal blocks: 6n + 4 with bottleneck, 3n + 4 without (sec. 3).
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
         growth: k, the channels that each layer adds; 48 for depth 161.
         bottleneck: True for 1x1 convolutions to 4k channels (DenseNet-B).
         compression: theta, the share of channels that a transition keeps; 1 keeps all.
@@ -183,54 +156,42 @@ def DenseNet(
         connection: "concatenate", or "add": x + H(x) as in ResNet. All layers then have `growth`
             channels, and initial and compression do not apply.
         dropout: share dropped after each convolution but the first, in training.
-
-    Raises:
-        ValueError: an argument is not one of the above; the image is too small for the network.
     """
     check_choice("stem", stem, ("imagenet", "cifar", "small"))
     check_choice("connection", connection, ("concatenate", "add"))
-    if not 0 < compression <= 1:
-        raise ValueError(f"compression is {compression!r}; allowed: 0 < compression <= 1.")
-    check_dropout(dropout)
-    if not isinstance(growth, int) or growth < 1:
-        raise ValueError(f"growth is {growth!r}; allowed: a positive integer.")
+    check("compression", compression, 0 < compression <= 1, "0 < compression <= 1")
+    check_count("growth", growth)
     smallest = {"imagenet": 29, "cifar": 4, "small": 7}[stem]
-    check_image_input(input_shape, classes, smallest, "DenseNet")
+    check_common(input_shape, classes, smallest, "DenseNet", dropout)
     if stem == "imagenet":
         check_choice("depth", depth, tuple(LAYERS))
         counts = LAYERS[depth]
     else:
         step = 6 if bottleneck else 3
-        if not isinstance(depth, int) or depth < step + 4 or (depth - 4) % step:
-            allowed = f"{step}n + 4, that is {step + 4}, {2 * step + 4}, {3 * step + 4}, ..."
-            raise ValueError(f"depth is {depth!r}; allowed: {allowed}")
+        whole = isinstance(depth, int) and depth >= step + 4 and (depth - 4) % step == 0
+        several = f"{step + 4}, {2 * step + 4}, {3 * step + 4} and so on"
+        check("depth", depth, whole, f"{step}n + 4, that is {several}")
         counts = 3 * ((depth - 4) // step,)
     if connection == "add":
         initial = growth
     elif initial is None:
         initial = 2 * growth if bottleneck else 16
-    if not isinstance(initial, int) or initial < 1:
-        raise ValueError(f"initial is {initial!r}; allowed: a positive integer, or None.")
+    check_count("initial", initial)
 
     image = keras.Input(input_shape, name="image")
     if stem == "imagenet":
         x = ConvUnit(initial, 7, 2, padding=3, name="convolution")(image)
         x = padded_pool(x, "pooling")
     else:
-        x = convolution(initial, 3, "convolution", 1 if stem == "cifar" else 2)(image)
+        x = conv(initial, 3, "convolution", 1 if stem == "cifar" else 2)(image)
     for i, count in enumerate(counts):
         if i:
             kept = growth if connection == "add" else int(compression * x.shape[-1])
-            if not kept:
-                raise ValueError(
-                    f"compression is {compression!r}; allowed here: at least 1 / {x.shape[-1]}, "
-                    "so that a transition keeps a channel."
-                )
+            least = f"at least 1 / {x.shape[-1]}, so that a transition keeps a channel"
+            check("compression", compression, kept, least)
             x = Transition(kept, dropout, name=f"transition{i}")(x)
-        block = DenseBlock(
-            count, growth, bottleneck, connection, dropout, name=f"dense_block{i + 1}"
-        )
-        x = block(x)
+        same = (growth, bottleneck, connection, dropout)
+        x = DenseBlock(count, *same, name=f"dense_block{i + 1}")(x)
     x = BatchNormalization(name="norm")(x)
     x = keras.layers.Activation("relu", name="relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="global_pooling")(x)

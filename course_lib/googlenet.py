@@ -5,19 +5,10 @@ Section and table numbers are the paper's.
 import keras
 from keras import ops
 
-from course_lib.layers import (
-    Block,
-    ConvUnit,
-    LocalResponseNormalization,
-    check_choice,
-    check_dropout,
-    check_image_input,
-    max_pool,
-    serializable,
-)
+from course_lib.arguments import check, check_choice, check_common
+from course_lib.layers import Block, ConvUnit, LocalResponseNormalization, max_pool
 
 
-@serializable
 class InceptionModule(Block):
     """Look at the same input through 1x1, 3x3 and 5x5 filters and a pooling, side by side.
 
@@ -36,15 +27,12 @@ class InceptionModule(Block):
         normalization: None (the paper), or "batch" after every convolution, without biases.
 
     Source: sec. 4, fig. 2.
-
-    Raises:
-        ValueError: filters are not six positive integers, or an argument is not one of the above.
     """
 
     def __init__(self, filters, reduce=True, largest=5, normalization=None, **kwargs):
         super().__init__(**kwargs)
-        if len(filters) != 6 or not all(isinstance(n, int) and n > 0 for n in filters):
-            raise ValueError(f"filters is {tuple(filters)!r}; allowed: six positive integers.")
+        six = len(filters) == 6 and all(isinstance(n, int) and n > 0 for n in filters)
+        check("filters", tuple(filters), six, "six positive integers")
         check_choice("largest", largest, (3, 5))
         check_choice("normalization", normalization, ("batch", None))
         one, reduce3, three, reduce5, five, projection = filters
@@ -55,15 +43,12 @@ class InceptionModule(Block):
 
         self.reduce = reduce
         self.conv1 = unit(one, 1, "1x1")
-        if reduce:
-            self.reduce3 = unit(reduce3, 1, "3x3_reduce")
+        self.reduce3 = unit(reduce3, 1, "3x3_reduce") if reduce else None
         self.conv3 = unit(three, 3, "3x3")
-        if reduce:
-            self.reduce5 = unit(reduce5, 1, "5x5_reduce")
+        self.reduce5 = unit(reduce5, 1, "5x5_reduce") if reduce else None
         self.conv5 = unit(five, largest, "5x5")
         self.pool = keras.layers.MaxPooling2D(3, 1, "same", name="pool", **own)
-        if reduce:
-            self.projection = unit(projection, 1, "pool_proj")
+        self.projection = unit(projection, 1, "pool_proj") if reduce else None
 
     @property
     def branches(self):
@@ -81,7 +66,6 @@ class InceptionModule(Block):
         return ops.concatenate([p1, p2, p3, p4], axis=-1)
 
 
-@serializable
 class AuxiliaryClassifier(Block):
     """A small classifier on an intermediate output; it helps training and is then thrown away.
 
@@ -90,7 +74,6 @@ class AuxiliaryClassifier(Block):
     Shapes: (batch, height, width, in), sides of at least 5 pixels -> (batch, classes), logits.
 
     Args:
-        classes: number of classes.
         filters: channels of the 1x1 convolution; 128 in the paper.
         hidden: units of the hidden layer; 1024 in the paper.
         dropout: share of the hidden units dropped in training; 0.7 in the paper.
@@ -152,8 +135,6 @@ def GoogLeNet(
     With `auxiliary` the output is a dictionary of three such logits: "main", "aux1", "aux2".
 
     Args:
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
         auxiliary: True adds the classifiers on 4a and 4d, as in training (sec. 5); their losses
             count 0.3 each, which `course_lib.training.fit` does by the names of the outputs.
         reduce: False makes every module naive, without 1x1 reductions (fig. 2a).
@@ -166,21 +147,16 @@ def GoogLeNet(
         largest: 5, or 3 in place of the 5x5 convolutions, as in torchvision.
         pool4: window of the last max-pooling: 3, or 2 as in torchvision.
         dropout: share dropped before the last layer in training; 0.4 in the paper.
-
-    Raises:
-        ValueError: an argument is not one of the above; the image is too small for the network.
     """
     check_choice("normalization", normalization, ("lrn", "batch", None))
     check_choice("head", head, ("average", "dense"))
     check_choice("stem", stem, ("paper", "small"))
     check_choice("pool4", pool4, (2, 3))
-    check_dropout(dropout)
-    if width * 16 < 1:
-        raise ValueError(f"width is {width!r}; allowed: at least {1 / 16}.")
+    check("width", width, width * 16 >= 1, f"at least {1 / 16}")
     smallest = {"paper": (15, 31), "small": (4, 8)}[stem][pool4 == 3]
     if auxiliary:
         smallest = {"paper": 79, "small": 20}[stem]
-    check_image_input(input_shape, classes, smallest, "GoogLeNet")
+    check_common(input_shape, classes, smallest, "GoogLeNet", dropout)
     batch = "batch" if normalization == "batch" else None
 
     def scaled(channels):

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from course_lib.arguments import check, check_choice
+
 serializable = keras.saving.register_keras_serializable(package="course_lib")
 
 if keras.backend.backend() == "tensorflow":
@@ -26,6 +28,10 @@ class Block(keras.layers.Layer):
     holds the arguments by name, the defaults included, so that a saved block comes back; name,
     dtype and trainable are Keras's own.
     """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        serializable(cls)
 
     def __new__(cls, *args, **kwargs):
         block = super().__new__(cls, *args, **kwargs)
@@ -127,7 +133,6 @@ class GroupedConv2D(keras.layers.Conv2D):
         return outputs
 
 
-@serializable
 class LocalResponseNormalization(Block):
     """Divide each channel by a power of the squared activity of its neighbours.
 
@@ -136,15 +141,12 @@ class LocalResponseNormalization(Block):
     Shapes: (batch, height, width, channels) -> the same. Computed in float32. `alpha` is not
     divided by n, as in the paper; Caffe and PyTorch divide, and need alpha = 5e-4 for the same.
     Source: AlexNet sec. 3.3; VGG uses the same constants in net A-LRN.
-
-    Raises:
-        ValueError: n is not an odd positive integer.
     """
 
     def __init__(self, n=5, k=2.0, alpha=1e-4, beta=0.75, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(n, int) or n < 1 or n % 2 == 0:
-            raise ValueError(f"n is {n!r}; allowed: an odd positive integer (the paper has 5).")
+        odd = isinstance(n, int) and n > 0 and n % 2 == 1
+        check("n", n, odd, "an odd positive integer (the paper has 5)")
         self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
 
     def call(self, inputs):
@@ -160,7 +162,6 @@ class LocalResponseNormalization(Block):
         return 0
 
 
-@serializable
 class ConvUnit(Block):
     """Convolution, then normalisation, then activation: the unit that all later papers stack.
 
@@ -181,9 +182,6 @@ class ConvUnit(Block):
 
     Source: ResNet sec. 3.4 (batch normalisation right after each convolution, before the
     activation).
-
-    Raises:
-        ValueError: normalization is neither "batch" nor None, or padding is not as above.
     """
 
     def __init__(
@@ -202,8 +200,9 @@ class ConvUnit(Block):
     ):
         super().__init__(**kwargs)
         check_choice("normalization", normalization, ("batch", None))
-        if padding not in ("same", "valid") and not (isinstance(padding, int) and padding >= 0):
-            raise ValueError(f"padding is {padding!r}; allowed: 'same', 'valid', or 0, 1, 2, ...")
+        pixels = isinstance(padding, int) and padding >= 0
+        known = padding in ("same", "valid") or pixels
+        check("padding", padding, known, "'same', 'valid', or the pixels: 0, 1, 2 and so on")
         own = {"dtype": self.dtype_policy}
         self.pad = None
         if isinstance(padding, int):
@@ -271,47 +270,3 @@ class PixelPermutation(keras.layers.Layer):
     def multiply_adds(self, input_shape, output_shape):
         """Zero: the pixels only change places."""
         return 0
-
-
-def check_choice(argument, given, allowed):
-    """Raise `ValueError` that names the argument, what was given and what is allowed."""
-    if given not in allowed:
-        raise ValueError(f"{argument} is {given!r}; allowed: {', '.join(map(repr, allowed))}.")
-
-
-def check_dropout(dropout):
-    """Raise `ValueError` unless it is the share of the inputs that a dropout layer may drop."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is {dropout!r}; allowed: 0 <= dropout < 1.")
-
-
-def check_image_input(input_shape, classes, smallest, network):
-    """Check what every builder is given.
-
-    Args:
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
-        smallest: smallest side in pixels for which every layer has at least one output pixel.
-        network: the name that the message says.
-
-    Raises:
-        ValueError: what was given, and what is allowed.
-    """
-    if keras.config.image_data_format() != "channels_last":
-        raise ValueError(
-            "keras.config.image_data_format() is 'channels_first'; allowed: 'channels_last', as "
-            "every layer of this course has it."
-        )
-    shape = tuple(input_shape)
-    if len(shape) != 3 or not all(isinstance(side, int) and side > 0 for side in shape):
-        raise ValueError(
-            f"input_shape is {input_shape!r}; allowed: (height, width, channels), three positive "
-            "integers, without the batch."
-        )
-    if min(shape[:2]) < smallest:
-        raise ValueError(
-            f"{network} needs images of at least {smallest} x {smallest} pixels; "
-            f"input_shape is {shape}."
-        )
-    if not isinstance(classes, int) or classes < 2:
-        raise ValueError(f"classes is {classes!r}; allowed: an integer of at least 2.")

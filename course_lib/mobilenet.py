@@ -4,15 +4,8 @@ Applications, arXiv:1704.04861 (2017). Section numbers are the paper's.
 
 import keras
 
-from course_lib.layers import (
-    BatchNormalization,
-    Block,
-    ConvUnit,
-    check_choice,
-    check_dropout,
-    check_image_input,
-    serializable,
-)
+from course_lib.arguments import check, check_choice, check_common
+from course_lib.layers import BatchNormalization, Block, ConvUnit
 
 EPSILON = 1e-3  # not in the paper: the authors' TensorFlow code and keras.applications
 
@@ -36,8 +29,8 @@ def start():
     return keras.initializers.TruncatedNormal(stddev=0.09)
 
 
-def full_convolution(filters, strides=1, activation="relu", **others):
-    """The layer that a separable one replaces: 3x3 convolution, normalisation, activation.
+def unit(filters, strides=1, activation="relu", **others):
+    """What a separable layer replaces: a full 3x3 convolution, normalisation, activation.
 
     Shapes and arguments are those of `DepthwiseSeparable`. Source: fig. 3 left.
     """
@@ -45,7 +38,6 @@ def full_convolution(filters, strides=1, activation="relu", **others):
     return ConvUnit(filters, 3, strides, activation=activation, **others)
 
 
-@serializable
 class DepthwiseSeparable(Block):
     """A 3x3 filter for each channel, then a 1x1 convolution that mixes the channels.
 
@@ -66,19 +58,14 @@ class DepthwiseSeparable(Block):
     def __init__(self, filters, strides=1, activation="relu", **kwargs):
         super().__init__(**kwargs)
         own = {"dtype": self.dtype_policy}
+        bare = {"use_bias": False, **own}
         self.activation = keras.layers.Activation(activation, name="activation", **own)
         self.depthwise = keras.layers.DepthwiseConv2D(
-            3,
-            strides,
-            "same",
-            use_bias=False,
-            depthwise_initializer=start(),
-            name="depthwise",
-            **own,
+            3, strides, "same", depthwise_initializer=start(), name="depthwise", **bare
         )
         self.depthwise_norm = BatchNormalization(epsilon=EPSILON, name="depthwise_norm", **own)
         self.pointwise = keras.layers.Conv2D(
-            filters, 1, use_bias=False, kernel_initializer=start(), name="pointwise", **own
+            filters, 1, kernel_initializer=start(), name="pointwise", **bare
         )
         self.pointwise_norm = BatchNormalization(epsilon=EPSILON, name="pointwise_norm", **own)
 
@@ -106,7 +93,6 @@ def MobileNet(
     Args:
         input_shape: (height, width, channels). The paper's resolution multiplier rho (sec. 3.4)
             is this argument: 224, 192, 160 or 128 pixels.
-        classes: number of classes.
         alpha: width multiplier (sec. 3.3), more than 0; no layer gets fewer than 8 channels.
         separable: False puts one full 3x3 convolution in the place of each separable layer, the
             Conv MobileNet of table 4.
@@ -114,28 +100,21 @@ def MobileNet(
         activation: "relu" (the paper) or "relu6" (the authors' code, keras.applications).
         stem_strides: stride of the first convolution: 2, or 1 for images of 28 to 64 pixels.
         dropout: share of pooled features dropped in training; the paper names none.
-
-    Raises:
-        ValueError: an argument is not one of the above.
     """
-    check_image_input(input_shape, classes, 1, "MobileNet")
+    check_common(input_shape, classes, 1, "MobileNet", dropout)
     check_choice("activation", activation, ("relu", "relu6"))
     check_choice("stem_strides", stem_strides, (1, 2))
-    if not alpha > 0:
-        raise ValueError(
-            f"alpha is {alpha!r}; allowed: a number above 0 (the paper has 0.25 to 1)."
-        )
-    check_dropout(dropout)
+    check("alpha", alpha, alpha > 0, "a number above 0 (the paper has 0.25 to 1)")
 
     def channels(full):
         return max(int(alpha * full), 8)
 
     image = keras.Input(input_shape, name="image")
-    x = full_convolution(channels(32), stem_strides, activation, name="conv1")(image)
+    x = unit(channels(32), stem_strides, activation, name="conv1")(image)
     for number, (filters, strides) in enumerate(BLOCKS, 1):
         if shallow and 7 <= number <= 11:
             continue
-        block, label = full_convolution, f"conv{number + 1}"
+        block, label = unit, f"conv{number + 1}"
         if separable:
             block, label = DepthwiseSeparable, f"separable{number}"
         x = block(channels(filters), strides, activation, name=label)(x)

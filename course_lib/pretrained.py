@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 
 from course_lib import zoo
+from course_lib.arguments import check_choice
 from course_lib.data import unreachable
-from course_lib.layers import check_choice
 
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications/"
 H5 = "_weights_tf_dim_ordering_tf_kernels.h5"

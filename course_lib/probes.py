@@ -13,8 +13,9 @@ import keras
 import numpy as np
 
 from course_lib import compression
+from course_lib.arguments import check_choice
+from course_lib.audit import calls
 from course_lib.convolution import shift
-from course_lib.layers import check_choice
 from course_lib.training import evaluate, fit
 
 
@@ -74,18 +75,6 @@ def gradient_norms(model, images, labels):
     return norms
 
 
-@contextlib.contextmanager
-def _calls(layers, wrap):
-    """Let each layer run wrap(layer, its own call) instead of its call, while the context lasts."""
-    try:
-        for layer in layers:
-            object.__setattr__(layer, "call", wrap(layer, layer.call))
-        yield
-    finally:
-        for layer in layers:
-            layer.__dict__.pop("call", None)
-
-
 def response_deviations(model, images):
     """Return {layer: standard deviation of what its batch normalisation gives}.
 
@@ -104,7 +93,7 @@ def response_deviations(model, images):
 
     layers = _layers(model, keras.layers.BatchNormalization)
     layers = [layer for layer in layers if "/projection/" not in layer.gamma.path]
-    with _calls(layers, wrap):
+    with calls(layers, wrap):
         model(images, training=False)
     return found
 
@@ -149,7 +138,7 @@ def without(model, name):
             return lambda x: keras.ops.relu(skip(x))
         return lambda *args, **kwargs: keras.ops.zeros_like(call(*args, **kwargs))
 
-    with _calls([block], wrap):
+    with calls([block], wrap):
         yield
 
 

@@ -8,16 +8,8 @@ from functools import partial
 import keras
 from keras import ops
 
-from course_lib.layers import (
-    Block,
-    ConvUnit,
-    check_choice,
-    check_image_input,
-    padded_pool,
-    serializable,
-)
-
-SHORTCUTS = ("A", "B", "C", False)
+from course_lib.arguments import check, check_choice, check_common, check_count
+from course_lib.layers import Block, ConvUnit, padded_pool
 
 
 def unit(filters, side, strides=1, conv_bias=False, **others):
@@ -30,7 +22,6 @@ def unit(filters, side, strides=1, conv_bias=False, **others):
     return ConvUnit(filters, side, strides, side // 2, **others)
 
 
-@serializable
 class ResidualBlock(Block):
     """y = relu(F(x) + skip(x)), where the layers learn the residual function F.
 
@@ -51,9 +42,6 @@ class ResidualBlock(Block):
         conv_bias: True for a bias before batch normalisation, as in keras.applications.
 
     Source: sec. 3.2, eq. 1 and 2; sec. 3.3 (options A, B, C); fig. 5.
-
-    Raises:
-        ValueError: shortcut, stride_on or normalization is not one of the above.
     """
 
     def __init__(
@@ -68,7 +56,7 @@ class ResidualBlock(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_choice("shortcut", shortcut, SHORTCUTS)
+        check_choice("shortcut", shortcut, ("A", "B", "C", False))
         check_choice("stride_on", stride_on, ("1x1", "3x3"))
         self.shortcut, self.strides = shortcut, strides
         self.out = 4 * filters if bottleneck else filters
@@ -140,32 +128,20 @@ def ResNet(
 
     Args:
         depth: 18, 34, 50, 101 or 152: weighted layers on the main path.
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
         shortcut, stride_on, normalization, conv_bias: as in `ResidualBlock`. `shortcut=False` is
             the plain counterpart; option A has the same parameters and multiply-adds.
-
-    Raises:
-        ValueError: an argument is not one of the above.
     """
     check_choice("depth", depth, tuple(STAGES))
-    check_image_input(input_shape, classes, 1, "ResNet")
+    check_common(input_shape, classes, 1, "ResNet")
     blocks, bottleneck = STAGES[depth]
+    same = (bottleneck, shortcut, stride_on, normalization, conv_bias)
     image = keras.Input(input_shape, name="image")
     x = unit(64, 7, 2, conv_bias, normalization=normalization, name="conv1")(image)
     x = padded_pool(x, "pool1")
     for stage, count in enumerate(blocks):
         for block in range(count):
-            x = ResidualBlock(
-                64 * 2**stage,
-                2 if stage > 0 and block == 0 else 1,
-                bottleneck,
-                shortcut,
-                stride_on,
-                normalization,
-                conv_bias,
-                name=f"conv{stage + 2}_{block + 1}",
-            )(x)
+            strides = 2 if stage > 0 and block == 0 else 1
+            x = ResidualBlock(64 * 2**stage, strides, *same, name=f"conv{stage + 2}_{block + 1}")(x)
     return classify(image, x, classes, name or f"resnet{depth}")
 
 
@@ -186,33 +162,24 @@ def CifarResNet(
 
     Args:
         depth: 6n + 2. The paper has 20, 32, 44, 56, 110 and 1202; 8 and 14 are smaller still.
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
         width: channels of the first stage; the next have twice and four times as many.
         shortcut, normalization: as in `ResidualBlock`. The paper uses option A here.
         stem_strides: step of the first convolution; 2 halves the sides of all maps, for deep
             networks on slow machines. The paper has 1.
-
-    Raises:
-        ValueError: an argument is not one of the above.
     """
     check_choice("stem_strides", stem_strides, (1, 2))
-    if not isinstance(depth, int) or depth < 8 or (depth - 2) % 6:
-        raise ValueError(f"depth is {depth!r}; allowed: 6n + 2, that is 8, 14, 20, 26, ...")
-    if not isinstance(width, int) or width < 1:
-        raise ValueError(f"width is {width!r}; allowed: a positive integer.")
-    check_image_input(input_shape, classes, 1, "ResNet")
+    whole = isinstance(depth, int) and depth >= 8 and depth % 6 == 2
+    check("depth", depth, whole, "6n + 2, that is 8, 14, 20, 26 and so on")
+    check_count("width", width)
+    check_common(input_shape, classes, 1, "ResNet")
     image = keras.Input(input_shape, name="image")
     x = unit(width, 3, stem_strides, normalization=normalization, name="conv1")(image)
     for stage in range(3):
         for block in range((depth - 2) // 6):
-            x = ResidualBlock(
-                width * 2**stage,
-                2 if stage > 0 and block == 0 else 1,
-                shortcut=shortcut,
-                normalization=normalization,
-                name=f"stage{stage + 1}_{block + 1}",
-            )(x)
+            strides = 2 if stage > 0 and block == 0 else 1
+            own = {"shortcut": shortcut, "normalization": normalization}
+            own["name"] = f"stage{stage + 1}_{block + 1}"
+            x = ResidualBlock(width * 2**stage, strides, **own)(x)
     return classify(image, x, classes, name or f"resnet{depth}_cifar")
 
 

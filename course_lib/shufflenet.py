@@ -5,18 +5,10 @@ Network for Mobile Devices, CVPR 2018, arXiv:1707.01083v2. Section numbers are t
 import keras
 from keras import ops
 
-from course_lib.layers import (
-    BatchNormalization,
-    Block,
-    ConvUnit,
-    check_choice,
-    check_image_input,
-    padded_pool,
-    serializable,
-)
+from course_lib.arguments import check, check_channels, check_choice, check_common
+from course_lib.layers import BatchNormalization, Block, ConvUnit, padded_pool
 
 
-@serializable
 class ChannelShuffle(Block):
     """Deal the channels of each group out to all groups of the next grouped convolution.
 
@@ -25,9 +17,6 @@ class ChannelShuffle(Block):
 
     Shapes: (batch, height, width, channels) -> the same.
     Source: sec. 3.1, fig. 1.
-
-    Raises:
-        ValueError: the channels cannot be divided into that many groups.
     """
 
     def __init__(self, groups, **kwargs):
@@ -35,10 +24,9 @@ class ChannelShuffle(Block):
         self.groups = groups
 
     def build(self, input_shape):
-        if input_shape[-1] % self.groups:
-            raise ValueError(
-                f"groups is {self.groups}; allowed: a divisor of the {input_shape[-1]} channels."
-            )
+        channels = input_shape[-1]
+        fits = channels % self.groups == 0
+        check("groups", self.groups, fits, f"a divisor of the {channels} channels")
 
     def call(self, inputs):
         (height, width), channels = ops.shape(inputs)[1:3], inputs.shape[-1]
@@ -53,7 +41,6 @@ class ChannelShuffle(Block):
         return 0
 
 
-@serializable
 class ShuffleUnit(Block):
     """Grouped 1x1 convolution, channel shuffle, 3x3 depthwise convolution, grouped 1x1 convolution.
 
@@ -76,10 +63,6 @@ class ShuffleUnit(Block):
         shuffle: False leaves the channels in place, the ablation of table 3.
 
     Source: sec. 3.2, fig. 2 (b) and (c).
-
-    Raises:
-        ValueError: groups does not divide a width, strides is neither 1 nor 2, or the input has
-            other channels than `inputs`.
     """
 
     def __init__(
@@ -98,17 +81,13 @@ class ShuffleUnit(Block):
         self.strides, self.inputs = strides, inputs or filters // strides
         bottleneck = bottleneck or filters // 4
         new = filters if strides == 1 else filters - self.inputs
-        if strides == 1 and self.inputs != filters:
-            raise ValueError(
-                f"inputs is {inputs}; allowed at stride 1: filters, {filters}, for a sum."
-            )
-        if bottleneck % groups:
-            raise ValueError(f"groups is {groups}; it must divide the bottleneck's {bottleneck}.")
-        if new < 1 or new % groups:
-            raise ValueError(
-                f"filters is {filters}; allowed beside {self.inputs} input channels at stride "
-                f"{strides}: a number that leaves a positive multiple of {groups} groups."
-            )
+        if strides == 1:
+            check("inputs", self.inputs, self.inputs == filters, f"filters, {filters}, for a sum")
+        divides = bottleneck % groups == 0
+        check("groups", groups, divides, f"a divisor of the bottleneck's {bottleneck} channels")
+        beside = f"beside {self.inputs} input channels at stride {strides}"
+        allowed = f"a number that leaves, {beside}, a positive multiple of {groups} groups"
+        check("filters", filters, new > 0 and new % groups == 0, allowed)
         own = {"dtype": self.dtype_policy}
         self.gconv1 = ConvUnit(bottleneck, 1, groups=first_groups or groups, name="gconv1", **own)
         self.shuffle = self.pad = self.pool = None
@@ -117,24 +96,16 @@ class ShuffleUnit(Block):
         if strides == 2:
             self.pad = keras.layers.ZeroPadding2D(1, name="pad", **own)
             self.pool = keras.layers.AveragePooling2D(3, 2, name="avgpool", **own)
-        self.depthwise = keras.layers.DepthwiseConv2D(
-            3,
-            strides,
-            "same" if strides == 1 else "valid",
-            use_bias=False,
-            depthwise_initializer=keras.initializers.RandomNormal(stddev=(2 / 9) ** 0.5),
-            name="depthwise",
-            **own,
-        )
+        start = keras.initializers.RandomNormal(stddev=(2 / 9) ** 0.5)  # He's, for nine inputs
+        bare = {"use_bias": False, "depthwise_initializer": start, **own}
+        padding = "same" if strides == 1 else "valid"
+        self.depthwise = keras.layers.DepthwiseConv2D(3, strides, padding, name="depthwise", **bare)
         self.depthwise_norm = BatchNormalization(name="depthwise_norm", **own)
         self.gconv2 = ConvUnit(new, 1, groups=groups, activation=None, name="gconv2", **own)
         self.activation = keras.layers.Activation("relu", name="activation", **own)
 
     def build(self, input_shape):
-        if input_shape[-1] != self.inputs:
-            raise ValueError(
-                f"the input has {input_shape[-1]} channels; allowed: {self.inputs}, its `inputs`."
-            )
+        check_channels(input_shape, self.inputs)
         super().build(input_shape)
 
     def skip(self, x):
@@ -182,8 +153,6 @@ def ShuffleNet(
     Shapes: (batch, height, width, channels) -> (batch, classes), logits.
 
     Args:
-        input_shape: (height, width, channels).
-        classes: number of classes.
         groups: 1, 2, 3, 4 or 8; the channels grow with them, so that the cost stays (table 1).
         width: scale s of the channels, more than 0; the paper has 0.25, 0.5, 1, 1.5 and 2.
         shuffle: False leaves out every channel shuffle (table 3).
@@ -194,18 +163,12 @@ def ShuffleNet(
             and no pooling, for images of 28 to 64 pixels.
 
     Source: sec. 3.3, table 1.
-
-    Raises:
-        ValueError: an argument is not one of the above, or conv1 does not leave stage 2 a number
-            of channels that the groups divide.
     """
-    check_image_input(input_shape, classes, 1, "ShuffleNet")
+    check_common(input_shape, classes, 1, "ShuffleNet")
     check_choice("groups", groups, tuple(STAGE2))
     check_choice("stem", stem, ("paper", "small"))
-    if not width > 0:
-        raise ValueError(f"width is {width!r}; allowed: a number above 0.")
-    if len(units) != 3 or min(units) < 1:
-        raise ValueError(f"units is {units!r}; allowed: three counts of at least 1.")
+    check("width", width, width > 0, "a number above 0")
+    check("units", units, len(units) == 3 and min(units) > 0, "three counts of at least 1")
     if conv1 is None:
         conv1 = multiple(12 if width < 1 else 24 if width < 2 else 48, groups, width)
 
@@ -236,13 +199,8 @@ def ShuffleNet(
 
 # For 28-pixel images: conv1 keeps the resolution, and seven units take the place of sixteen, whose
 # many small operations are slow on a processor.
-SMALL = {
-    "input_shape": (28, 28, 1),
-    "classes": 10,
-    "width": 0.25,
-    "stem": "small",
-    "units": (2, 3, 2),
-}
+SMALL = {"width": 0.25, "stem": "small", "units": (2, 3, 2)}
+SMALL |= {"input_shape": (28, 28, 1), "classes": 10}
 
 VARIANTS = {}
 for _width in (1.0, 0.5, 0.25, 1.5, 2.0):

@@ -5,15 +5,8 @@
 import keras
 from keras import ops
 
-from course_lib.layers import (
-    Block,
-    ConvUnit,
-    check_choice,
-    check_dropout,
-    check_image_input,
-    max_pool,
-    serializable,
-)
+from course_lib.arguments import check, check_choice, check_common
+from course_lib.layers import Block, ConvUnit, max_pool
 
 
 def unit(filters, side, strides=1, padding=None, start="lecun_uniform", **others):
@@ -28,7 +21,6 @@ def unit(filters, side, strides=1, padding=None, start="lecun_uniform", **others
     return ConvUnit(filters, side, strides, side // 2 if padding is None else padding, **others)
 
 
-@serializable
 class Fire(Block):
     """Squeeze the channels with 1x1 filters, expand them with 1x1 and 3x3 filters side by side.
 
@@ -84,7 +76,6 @@ def SqueezeNet(
 
     Args:
         input_shape: (height, width, channels). The paper prints 224, its table needs 227.
-        classes: number of classes.
         version: "1.0" (the paper) or "1.1" (the authors' later network: a smaller conv1, earlier
             pooling).
         bypass: None; "simple": add a Fire module's input to its output where both have as many
@@ -100,9 +91,6 @@ def SqueezeNet(
             "xavier" of the authors' Caffe files, uniform with variance 1 / inputs, which Keras
             calls LeCun's; conv10 starts from N(0, 0.01^2), a bypass convolution from Glorot's.
         dropout: share of fire9's outputs dropped in training.
-
-    Raises:
-        ValueError: an argument is not one of the above, or the image is too small.
     """
     check_choice("version", version, tuple(VERSIONS))
     check_choice("bypass", bypass, (None, "simple", "complex"))
@@ -110,15 +98,13 @@ def SqueezeNet(
     (filters, kernel, stride), pools = VERSIONS[version]
     if stem is not None:
         filters, kernel, stride = stem
-    check_image_input(input_shape, classes, 7 * stride + kernel, "SqueezeNet")
+    check_common(input_shape, classes, 7 * stride + kernel, "SqueezeNet", dropout)
     if base_e < 2 or incr_e < 0 or freq < 1:
         raise ValueError(
             f"base_e, incr_e and freq are {base_e}, {incr_e} and {freq}; allowed: at least 2, 0, 1."
         )
-    for label, share in (("pct3x3", pct3x3), ("squeeze_ratio", squeeze_ratio)):
-        if not 0 < share <= 1 or (share == 1 and label == "pct3x3"):
-            raise ValueError(f"{label} is {share!r}; allowed: a share between 0 and 1.")
-    check_dropout(dropout)
+    check("pct3x3", pct3x3, 0 < pct3x3 < 1, "a share between 0 and 1")
+    check("squeeze_ratio", squeeze_ratio, 0 < squeeze_ratio <= 1, "a share above 0, at most 1")
 
     image = keras.Input(input_shape, name="image")
     x = unit(filters, kernel, stride, 0, initialization, name="conv1")(image)

@@ -6,13 +6,8 @@ from numbers import Real
 
 import keras
 
-from course_lib.layers import (
-    BatchNormalization,
-    LocalResponseNormalization,
-    check_choice,
-    check_dropout,
-    check_image_input,
-)
+from course_lib.arguments import check, check_choice, check_common
+from course_lib.layers import BatchNormalization, LocalResponseNormalization
 
 CHANNELS = (64, 128, 256, 512, 512)
 CONFIGURATIONS = {  # table 1: kernel sides of the convolutions, block by block
@@ -53,8 +48,6 @@ def VGG(
     Args:
         depth: "A", "A-LRN", "B", "C", "D" or "E": 11, 11, 13, 16, 16 or 19 weighted layers. 11,
             13, 16 and 19 mean A, B, D and E.
-        input_shape: (height, width, channels) in pixels.
-        classes: number of classes.
         stacked: False puts one convolution that sees as many pixels in place of each block's
             stack: 5x5 for two 3x3, 7x7 for three. With "B" it is the shallow network of sec. 4.1.
         normalization: None (the paper), or "batch": after each convolution, which keeps its bias,
@@ -68,23 +61,18 @@ def VGG(
         dropout: share of the hidden units dropped in training (sec. 3.1); 0 drops none.
         pool_padding: "valid" (the paper: the image must have 32 pixels), or "same": a pooling
             window may reach over the edge, so that smaller images pass all five blocks.
-
-    Raises:
-        ValueError: an argument is not one of the above; the image is too small for the network.
     """
     check_choice("depth", depth, (*CONFIGURATIONS, *DEPTHS))
     depth = DEPTHS.get(depth, depth)
     check_choice("normalization", normalization, ("batch", None))
     drawn = isinstance(initialization, Real) and not isinstance(initialization, bool)
-    if drawn and initialization <= 0:
-        raise ValueError(f"initialization is {initialization!r}; allowed: a number above 0.")
-    if not drawn:
+    if drawn:
+        check("initialization", initialization, initialization > 0, "a number above 0")
+    else:
         check_choice("initialization", initialization, INITIALIZATIONS)
     check_choice("pool_padding", pool_padding, ("valid", "same"))
-    check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG")
-    check_dropout(dropout)
-    if width * min(CHANNELS) < 1:
-        raise ValueError(f"width is {width!r}; allowed: at least {1 / min(CHANNELS)}.")
+    check_common(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG", dropout)
+    check("width", width, width * min(CHANNELS) >= 1, f"at least {1 / min(CHANNELS)}")
 
     def start():
         spread = {"paper": 0.1, "paper_deviation": 0.01}.get(initialization, initialization)
@@ -144,17 +132,11 @@ def dense_evaluation(model, input_shape=(None, None, 3)):
 
     Args:
         model: what `VGG` returned.
-        input_shape: (height, width, channels); None leaves a side open.
-
-    Raises:
-        ValueError: the image is smaller than the one that the model was built for.
+        input_shape: (height, width, channels), at least the model's own; None leaves a side open.
     """
-    for side, needed in zip(input_shape, model.input_shape[1:3]):
-        if side is not None and side < needed:
-            raise ValueError(
-                f"input_shape is {tuple(input_shape)!r}; allowed: at least the model's own "
-                f"{model.input_shape[1:3]} pixels."
-            )
+    least = model.input_shape[1:3]
+    fits = all(side is None or side >= own for side, own in zip(input_shape, least))
+    check("input_shape", tuple(input_shape), fits, f"at least the model's own {least} pixels")
     image = keras.Input(input_shape, name="image")
     x, window = image, None
     for layer in model.layers[1:]:

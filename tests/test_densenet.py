@@ -150,7 +150,7 @@ def test_the_smallest_image_works_and_a_smaller_one_is_refused(stem, smallest):
         (lambda: DenseNet(growth=0), "growth is 0; allowed: a positive integer"),
         (
             lambda: DenseLayer(4, connection="add").build((None, 8, 8, 3)),
-            "the input has 3 channels; to be added .* growth = 4",
+            "the input has 3 channels; allowed: 4",
         ),
     ],
 )

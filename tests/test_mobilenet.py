@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reference import images, normalize, outputs, randomize, relative_error
 
 from course_lib.audit import audit
-from course_lib.mobilenet import BLOCKS, SMALL, DepthwiseSeparable, MobileNet, full_convolution
+from course_lib.mobilenet import BLOCKS, SMALL, DepthwiseSeparable, MobileNet, unit
 
 
 def load(ours, theirs):
@@ -89,7 +89,7 @@ def test_separable_layer_is_equation_3_then_a_mix_of_channels(sides, strides, ac
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("sides", [(8, 6), (7, 5)])
 def test_full_convolution_is_equation_1(sides, strides):
-    block = full_convolution(10, strides)
+    block = unit(10, strides)
     x = images((*sides, 4))
     block.build(x.shape)
     randomize(block)

@@ -228,8 +228,11 @@ def test_what_is_accepted_builds(groups, width, shuffled, stem, sides):
     [
         ({"groups": 5}, "groups is 5; allowed: 1, 2, 3, 4, 8"),
         ({"width": 0}, "width is 0; allowed: a number above 0"),
-        ({"width": 0.02}, "allowed beside 12 input channels at stride 2"),
-        ({"conv1": 25}, "filters is 240; allowed beside 25 input channels at stride 2: .*3 groups"),
+        ({"width": 0.02}, "beside 12 input channels at stride 2, a positive"),
+        (
+            {"conv1": 25},
+            "filters is 240; allowed: .* beside 25 input channels at stride 2, .* 3 groups",
+        ),
         ({"units": (4, 8)}, r"units is \(4, 8\); allowed: three counts"),
         ({"stem": "cifar"}, "stem is 'cifar'; allowed: 'paper', 'small'"),
         ({"input_shape": (0, 224, 3)}, "three positive"),
@@ -243,7 +246,7 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_units():
     with pytest.raises(ValueError, match="strides is 3; allowed: 1, 2"):
         ShuffleUnit(24, 3, 3)
-    with pytest.raises(ValueError, match="groups is 4; it must divide the bottleneck's 6"):
+    with pytest.raises(ValueError, match="groups is 4; allowed: a divisor of the bottleneck's 6"):
         ShuffleUnit(24, 4)
     with pytest.raises(ValueError, match="the input has 12 channels; allowed: 24"):
         ShuffleUnit(24, 3)(images((4, 4, 12)))
