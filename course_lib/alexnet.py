@@ -144,4 +144,5 @@ VARIANTS = {
     "alexnet_224_valid": (AlexNet, {"input_shape": (224, 224, 3)}),
     "alexnet_onegpu_halfkernels": (AlexNet, {"widths": (48, 128, 192, 192, 256), "groups": 1}),
     "alexnet_small": (AlexNet, SMALL),
+    "alexnet_medium": (AlexNet, {**SMALL, "widths": (24, 64, 96, 96, 64), "hidden": 384}),
 }

@@ -215,3 +215,4 @@ for _depth, _k in ((100, 12), (250, 24), (190, 40)):
     VARIANTS[f"{_name}_cifar10"] = (DenseNet, _net)
     VARIANTS[f"{_name}_cifar100"] = (DenseNet, {**_net, "classes": 100})
 VARIANTS["densenet_small"] = (DenseNet, SMALL)
+VARIANTS["densenet_medium"] = (DenseNet, {**SMALL, "depth": 40, "growth": 18})

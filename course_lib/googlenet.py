@@ -215,4 +215,5 @@ VARIANTS = {
     "googlenet_torchvision": (GoogLeNet, TORCHVISION),
     "googlenet_torchvision_with_aux": (GoogLeNet, {**TORCHVISION, "auxiliary": True}),
     "googlenet_small": (GoogLeNet, SMALL),
+    "googlenet_medium": (GoogLeNet, {**SMALL, "width": 0.25, "normalization": "batch"}),
 }

@@ -137,4 +137,5 @@ VARIANTS = {
     "conv_mobilenet_1.0_224": (MobileNet, {"separable": False}),
     "shallow_mobilenet_1.0_224": (MobileNet, {"shallow": True}),
     "mobilenet_small": (MobileNet, SMALL),
+    "mobilenet_medium": (MobileNet, {**SMALL, "alpha": 0.34375}),
 }

@@ -209,3 +209,4 @@ for _depth in (20, 56, 110, 1202):
 VARIANTS["resnet20_cifar100_B"] = (CifarResNet, {"depth": 20, "classes": 100, "shortcut": "B"})
 # 75,482 parameters, 9.1 million multiply-adds: the paper's CIFAR widths at n = 1.
 VARIANTS["resnet_small"] = (CifarResNet, {"depth": 8, "input_shape": (28, 28, 1)})
+VARIANTS["resnet_medium"] = (CifarResNet, {"depth": 26, "input_shape": (28, 28, 1)})

@@ -213,3 +213,4 @@ for _conv1 in (6, 24):
         VARIANTS[f"shufflenet_0.25x_g{_groups}_conv1_{_conv1}"] = (ShuffleNet, _net)
 VARIANTS["shufflenet_0.5x_shallow_g3_naive"] = (ShuffleNet, {"width": 0.5, "units": (2, 4, 2)})
 VARIANTS["shufflenet_small"] = (ShuffleNet, SMALL)
+VARIANTS["shufflenet_medium"] = (ShuffleNet, {**SMALL, "width": 1.0})

@@ -149,4 +149,5 @@ VARIANTS = {
     "squeezenet_v1.0_simple_bypass_227": (SqueezeNet, {"bypass": "simple"}),
     "squeezenet_v1.0_complex_bypass_227": (SqueezeNet, {"bypass": "complex"}),
     "squeezenet_small": (SqueezeNet, SMALL),
+    "squeezenet_medium": (SqueezeNet, {**SMALL, "base_e": 96, "incr_e": 96}),
 }

@@ -160,15 +160,14 @@ def dense_evaluation(model, input_shape=(None, None, 3)):
 VARIANTS = {f"vgg_{depth}": (VGG, {"depth": depth}) for depth in CONFIGURATIONS}
 for _depth in ("A", "B", "D", "E"):
     VARIANTS[f"vgg_{_depth}_bn"] = (VGG, {"depth": _depth, "normalization": "batch"})
-VARIANTS["vgg_small"] = (
-    VGG,
-    {
-        "depth": "A",
-        "input_shape": (28, 28, 1),
-        "classes": 10,
-        "initialization": "he_normal",
-        "width": 0.1875,  # 354,842 parameters, 4.8 million multiply-adds
-        "hidden": 128,
-        "pool_padding": "same",
-    },
-)
+SMALL = {
+    "depth": "A",
+    "input_shape": (28, 28, 1),
+    "classes": 10,
+    "initialization": "he_normal",
+    "width": 0.1875,  # 354,842 parameters, 4.8 million multiply-adds
+    "hidden": 128,
+    "pool_padding": "same",
+}
+VARIANTS["vgg_small"] = (VGG, SMALL)
+VARIANTS["vgg_medium"] = (VGG, {**SMALL, "depth": "B", "normalization": "batch"})
