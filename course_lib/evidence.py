@@ -103,22 +103,31 @@ def measure(record, name):
     Raises:
         ValueError: there is no such measure, or the record does not have it.
     """
-    if record.get("diverged"):
-        return math.nan, "of a training that diverged"
     target = re.fullmatch(r"epochs_to_(\d+)", name)
     try:
+        unit = _unit(name)
+        if record.get("diverged"):
+            return math.nan, unit
         if target:
-            unit = f"epochs to {target[1]} % training error"
             return _epochs_to(running_errors(record), float(target[1])), unit
         if name.startswith("after."):
-            return _after(record, name[6:]), name[6:].replace("_", " ").replace(".", ", ")
-        function, unit = MEASURES[name]
-        return function(record), unit
+            return _after(record, name[6:]), unit
+        return MEASURES[name][0](record), unit
     except KeyError as error:
         known = ", ".join([*MEASURES, "epochs_to_10", "after.<probe>.<key>"])
         raise ValueError(
             f"no measure {name!r} in this record ({error}); allowed: {known}."
         ) from None
+
+
+def _unit(name):
+    """Return the unit of a measure."""
+    target = re.fullmatch(r"epochs_to_(\d+)", name)
+    if target:
+        return f"epochs to {target[1]} % training error"
+    if name.startswith("after."):
+        return name[6:].replace("_", " ").replace(".", ", ")
+    return MEASURES[name][1]
 
 
 def reached_end(records):
@@ -283,13 +292,17 @@ class Verdicts(list):
         return "\n".join(lines)
 
     def forest(self, title):
-        """Draw those that have an interval: `figures.forest`, a scale for each unit."""
+        """Draw those that compare runs: `figures.forest`, a scale for each unit.
+
+        A row whose runs are missing has its outcome and no interval.
+        """
         from course_lib import figures
 
         groups = {}
         for v in self:
-            if v.low is not None and not math.isnan(v.low):
-                row = (v.says, v.difference, v.low, v.high, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
+            if v.kind in ("trained", "measured"):
+                numbers = [math.nan if x is None else x for x in (v.difference, v.low, v.high)]
+                row = (v.says, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
                 groups.setdefault(v.unit, []).append(row)
         return figures.forest(groups, title)
 
@@ -373,12 +386,12 @@ def _settle(word, test):
     sides = [_records(word, side) for side in (lower, higher)]
     records = [found for _, found in sides]
     seeds = tuple(map(len, records))
+    names = test["measure"] if isinstance(test["measure"], list) else [test["measure"]] * 2
+    unit = f"times the {_unit(names[0])}" if test.get("ratio") else _unit(names[0])
     if min(seeds) < FEWEST_SEEDS:
         why = f"{seeds[0]} and {seeds[1]} runs are recorded; a verdict needs {FEWEST_SEEDS} a side"
-        return {**asked, "outcome": UNDECIDED, "seeds": seeds, "why": why}
-    names = test["measure"] if isinstance(test["measure"], list) else [test["measure"]] * 2
+        return {**asked, "outcome": UNDECIDED, "seeds": seeds, "why": why, "unit": unit}
     values = [[measure(r, name)[0] for r in side] for name, side in zip(names, records)]
-    unit = measure(records[0][0], names[0])[1]
     finished = all(map(reached_end, records)) if kind == "trained" else None
     if names[0].startswith("epochs_to"):
         finished = not any(map(math.isnan, [*values[0], *values[1]]))  # all have got there
@@ -390,7 +403,6 @@ def _settle(word, test):
     outcome = decide(low, high, effect=size, within=bound, finished=finished is not False)
     if test.get("ratio"):
         difference, low, high = map(math.exp, (difference, low, high))
-        unit = f"times the {unit}"
     why = "" if finished is not False else "not trained to the end"
     found = {"difference": difference, "low": low, "high": high, "unit": unit}
     found["runs"] = tuple(itertools.starmap(describe, sides))
