@@ -458,6 +458,8 @@ def main(argv=None):
     settling.add_argument("words", nargs="*", metavar="WORD")
     settling.add_argument("--json", action="store_true", help="one object a test")
     given = parser.parse_args(argv)
+    # A shell's background jobs ignore the interrupt with which `run` ends them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if given.command != "run":
         with quiet_native_logs():
             import keras

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -223,6 +224,15 @@ def test_recorded_runs_are_shown_with_what_they_saw(capsys):
         r"  seed 0: test accuracy \d\d\.\d\d % \(cpu, keras 3\.\d+\.\d+\)", lines[1]
     )
     assert lines[4] == "short: alexnet_small, 3 epochs on 39,400 training pictures"
+
+
+def test_a_training_in_the_background_can_be_interrupted(capsys):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's `&` leaves it
+    try:
+        experiments.main(["list", "mlp"])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_command_line_answers_in_one_line(capsys):
