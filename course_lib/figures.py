@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 from course_lib.metrics import pareto_front
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+EIGHT = (*COLOURS, "#8C6D31")  # the eight networks, in the order of their chapters
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -65,19 +66,20 @@ def show(figure, alt):
     )
 
 
-def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False):
+def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False, ends=False):
     """Draw one line a name.
 
     Args:
         lines: {name: (x, y)} or {name: y}, where x counts from 1.
         axes: where to draw; None makes a new figure.
+        ends: True writes the names beside the lines' ends, in place of a legend.
 
     Returns:
         The figure.
     """
     if axes is None:
         _, axes = canvas()
-    looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS))
+    looks = zip(cycle(EIGHT), cycle(DASHES), cycle(MARKERS))
     for (name, line), (colour, dash, marker) in zip(lines.items(), looks):
         x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
         marker = marker if markers else None
@@ -85,9 +87,32 @@ def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False)
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if log_y:
         axes.set_yscale("log")
-    if len(lines) > 1:
+    if ends:
+        _name_ends(axes)
+    elif len(lines) > 1:
         axes.legend()
     return axes.figure
+
+
+def _name_ends(axes):
+    """Write each line's name at the right, near the height of its end, joined by a thin line."""
+    drawn = [line for line in axes.lines if not line.get_label().startswith("_")]
+    axes.figure.draw_without_rendering()
+    ends = [line.get_xydata()[-1] for line in drawn]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]
+    least = 13 / 72 * axes.figure.dpi / axes.bbox.height  # between two names
+    places, order = heights.copy(), np.argsort(heights)
+    for below, above in zip(order, order[1:]):
+        places[above] = max(places[above], places[below] + least)
+    places -= max(0.0, places[order[-1]] - 1)  # the pile may not leave the axes at the top
+    for above, below in zip(order[::-1], order[-2::-1]):
+        places[below] = min(places[below], places[above] - least)
+    for line, end, place in zip(drawn, ends, places):
+        axes.annotate(
+            line.get_label(), end, (1.04, place), "data", "axes fraction",
+            color=line.get_color(), va="center", annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6},
+        )  # fmt: skip
 
 
 def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
@@ -168,7 +193,7 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
     logarithmic axis. Labels are placed where they meet no point and no other label.
 
     Args:
-        panels: {name of the cost: {name: (cost, value)}}.
+        panels: {name of the cost: {name: (cost, value), or None to leave it out}}.
         high: True where a high value is good (an accuracy), False where a low one is (an error).
         spread: {name: half length of its error bar}, or None.
         hollow: names whose markers are left open.
@@ -181,18 +206,22 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
     figure, grid = canvas(rows, columns, 4.1 * columns, 3.4 * rows, squeeze=False, sharey=True)
     labels = []
     for axes, (cost, points) in zip(grid.flat, panels.items()):
-        for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
+        for (name, point), colour, marker in zip(points.items(), cycle(EIGHT), cycle(MARKERS)):
+            if point is None:
+                continue
+            x, y = point
             error = spread[name] if spread else 0
             face = "white" if name in hollow else colour
             look = {"color": colour, "markerfacecolor": face, "markersize": 7, "capsize": 2}
             axes.errorbar(x, y, error or None, fmt=marker, elinewidth=1, **look)
             labels.append((axes, name, x, y, error))
-        x, y = np.array(list(points.values()), float).T
+        x, y = np.array([point for point in points.values() if point], float).T
         front = pareto_front(x, y if high else -y)
         axes.plot(x[front], y[front], "--", color="grey", linewidth=1, zorder=0, label="front")
         axes.set(xscale="log", xlabel=cost)
-        wide = x.max() > 40 * x.min()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        ticks = ((40, (1,)), (4, (1, 2, 5)), (0, (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8)))
+        subs = next(subs for least, subs in ticks if x.max() > least * x.min())
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(0.18)
