@@ -1,13 +1,17 @@
 """Where the time goes: TensorFlow's own profile, summed by kind of operation.
 
     python benchmarks/operations.py resnet --size 64 --out benchmarks/results/operations_64.json
-    taskset -c 0 python benchmarks/operations.py --picture --out benchmarks/results/operations_picture.json
+    cd benchmarks; taskset -c 0 python operations.py --picture --out results/operations_picture.json
 
-A training step, for our network and for keras.applications. "convolutions" is the share of the operations' time that
-both must spend: 1 / convolutions is the most that a network can gain over the other by doing all
-the rest in no time. Batch 32, float32. With --picture: one picture through ShuffleNet and MobileNet
-at equal cost, for chapter 11, on one core (taskset, since TensorFlow counts the cores when it is
-loaded); the median of many calls for each operation, so that other programs hardly count. Needs TensorFlow. Quote shares, not milliseconds.
+A training step, for our network and for keras.applications, batch 32, float32. "convolutions" is
+the share of the operations' time that both must spend: 1 / convolutions is the most that a network
+can gain over the other by doing all the rest in no time.
+
+With --picture, for chapter 11: one picture through ShuffleNet and through MobileNet, on one core
+(taskset, since TensorFlow counts the cores when it is loaded). The time of an operation is the
+median of many calls, so that other programs hardly count.
+
+Needs TensorFlow. Quote shares, not milliseconds.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -162,6 +163,35 @@ def dots(groups, x_label, title, axes=None):
     axes.invert_yaxis()
     axes.set(xlabel=x_label, title=title)
     return axes.figure
+
+
+def stacked(bars, x_label, title):
+    """Draw one lying bar a name, cut into parts, each part in its colour with its number.
+
+    Args:
+        bars: {name: {part: length}}, the same parts in each; the first is drawn on top.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = canvas(width=8.6, height=1.5 + 0.62 * len(bars))
+    parts = [part for part in next(iter(bars.values())) if any(bar[part] for bar in bars.values())]
+    left = np.zeros(len(bars))
+    whole = max(sum(bar.values()) for bar in bars.values())
+    for part, colour in zip(parts, cycle(EIGHT)):
+        lengths = np.array([bar[part] for bar in bars.values()])
+        axes.barh(range(len(bars)), lengths, 0.6, left, color=colour, edgecolor="white", label=part)
+        light = sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) > 350
+        for place, (start, length) in enumerate(zip(left, lengths)):
+            if length > 0.05 * whole:
+                look = {"ha": "center", "va": "center", "color": "black" if light else "white"}
+                axes.text(start + length / 2, place, f"{length:.1f}", fontsize=9, **look)
+        left += lengths
+    axes.set_yticks(range(len(bars)), bars)
+    axes.invert_yaxis()
+    axes.set(xlabel=x_label, title=title)
+    figure.legend(loc="outside lower left", ncols=3, fontsize=8.5)
+    return figure
 
 
 def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
@@ -428,6 +458,38 @@ def images(pictures, titles=None, columns=8, title="", side=1.1, signed=False):
             axes.set_title(titles[i], fontsize=8, loc="center")
     if title:
         figure.suptitle(title, x=0, ha="left", fontsize=11)
+    return figure
+
+
+def over_pictures(pictures, maps, titles, marked=(), columns=5, side=1.45):
+    """Draw maps over pictures: grey where a map is zero, bright where it is high.
+
+    A map of fewer pixels than its picture is stretched over it.
+
+    Args:
+        pictures: grey ones, (height, width) or (height, width, 1).
+        maps: one a picture, (height, width), none below zero; one scale for all.
+        titles: one text a picture.
+        marked: numbers of those that get a frame.
+
+    Returns:
+        The figure.
+    """
+    rows = -(-len(pictures) // columns)
+    size = side * columns, (side + 0.28) * rows
+    figure, grid = canvas(rows, columns, *size, squeeze=False)
+    limit = max(float(one.max()) for one in maps) or 1.0
+    for axes in grid.flat:
+        axes.axis("off")
+    for i, (axes, picture, one) in enumerate(zip(grid.flat, pictures, maps)):
+        high, wide = picture.shape[:2]
+        extent = (-0.5, wide - 0.5, high - 0.5, -0.5)
+        axes.imshow(picture.reshape(high, wide), extent=extent)
+        look = {"cmap": "inferno", "vmin": 0, "vmax": limit, "alpha": 0.65}
+        axes.imshow(one, extent=extent, interpolation="bilinear", **look)
+        axes.set_title(titles[i], fontsize=9, weight="bold" if i in marked else "normal")
+        if i in marked:
+            axes.add_patch(Rectangle((-0.5, -0.5), wide, high, fill=False, ec=COLOURS[1], lw=4))
     return figure
 
 
