@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -111,11 +111,12 @@ def _name_ends(axes):
     for above, below in zip(order[::-1], order[-2::-1]):
         places[below] = min(places[below], places[above] - least)
     for line, end, place in zip(drawn, ends, places):
-        axes.annotate(
-            line.get_label(), end, (1.04, place), "data", "axes fraction",
-            color=line.get_color(), va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.6},
-        )  # fmt: skip
+        look = {"color": line.get_color(), "linewidth": 0.6, "clip_on": False}
+        look |= {"axesA": axes, "axesB": axes}
+        leader = ConnectionPatch(end, (1.03, place), "data", "axes fraction", **look)
+        axes.add_artist(leader)
+        look = {"color": line.get_color(), "va": "center", "transform": axes.transAxes}
+        axes.text(1.04, place, line.get_label(), **look)
 
 
 def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):

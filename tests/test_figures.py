@@ -137,7 +137,7 @@ def test_names_at_the_ends_of_lines_do_not_meet_and_have_their_lines_colour():
     names = {text.get_text(): text for text in figure.axes[0].texts}
     assert list(names) == list(lines)
     assert [text.get_color() for text in names.values()] == list(figures.EIGHT)
-    heights = [text.xyann[1] for text in names.values()]
+    heights = [text.get_position()[1] for text in names.values()]
     assert heights == sorted(heights), "the names stand in the order of the ends"
 
 
