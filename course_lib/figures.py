@@ -346,7 +346,8 @@ def forest(groups, title):
             ends = np.array([difference, low, high, *np.ravel([] if effect is None else effect)])
             ends = ends[np.isfinite(ends) & (ends > 0 if log else True)]
             reach.append(np.abs(size(ends)).max())
-        limit = 1.08 * min(max(reach), 4 * float(np.median(reach)))
+        papers = [size(row[4]) for row in rows if isinstance(row[4], (int, float))]
+        limit = 1.08 * max(min(max(reach), 4 * float(np.median(reach))), *np.abs(papers), 0)
         left, right = (np.exp(-limit), np.exp(limit)) if log else (-limit, limit)
         axes.axvline(zero, color="0.45", linewidth=1, zorder=0)
         for place, (_, difference, low, high, effect, outcome) in enumerate(rows):

@@ -116,6 +116,13 @@ def test_forest_shows_every_row_with_its_outcome_and_marks_what_leaves_the_scale
     assert high > 6
 
 
+def test_forest_shows_the_papers_effect_beside_much_smaller_intervals():
+    near = ("a", 0.1, -0.1, 0.3, 0.2, "0 x")
+    missing = ("b", float("nan"), float("nan"), float("nan"), 9.0, "? x")
+    (axes,) = figures.forest({"points": [near, near, near, missing]}, "Claims").axes
+    assert axes.get_xlim()[1] > 9
+
+
 def test_collisions_are_found():
     figure, axes = figures.canvas(width=4, height=3)
     axes.plot([0, 1], [0, 1])
