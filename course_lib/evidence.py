@@ -310,7 +310,8 @@ class Verdicts(list):
         for v in self:
             if v.kind in ("trained", "measured"):
                 numbers = [math.nan if x is None else x for x in (v.difference, v.low, v.high)]
-                row = (v.says, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
+                label = re.sub(r" \(.*\)$", "", v.says)
+                row = (label, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
                 groups.setdefault(v.unit, []).append(row)
         return figures.forest(groups, title)
 

@@ -376,7 +376,8 @@ def forest(groups, title):
         axes.set(xlim=(left, right), ylim=(len(rows) - 0.4, -0.6), xlabel=unit)
         if log:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            subs = (1, 2, 5) if limit < np.log(20) else (1,)
+            axes.xaxis.set_major_locator(LogLocator(subs=subs))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_locator(NullLocator())
     marks = [Line2D([], [], color="0.3", marker="o", label="here, with its 95 % interval")]
