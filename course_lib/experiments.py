@@ -31,6 +31,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_lib import rich
 from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
@@ -197,26 +198,36 @@ def load_records(word, label):
 
 
 def show_records(word, *labels):
-    """Print the recorded runs of experiments: pictures seen, test accuracy, device.
+    """Show the recorded runs of experiments: pictures seen, test accuracy, device.
+
+    Returns:
+        An object that a notebook shows as a table and a terminal as text.
 
     Raises:
         ValueError: as `load_records`.
     """
+    lines, rows = [], []
     for label in labels:
         runs = load_records(word, label)
         first = runs[0]
         pictures = first["data"].get("train_limit", "all")
+        pictures = pictures if pictures == "all" else f"{pictures:,}"
         epochs = len(first["epochs"])
         changes = ", ".join(f"{k}={v!r}" for k, v in first["changes"].items())
-        print(
-            f"{label}: {first['network']}{f' ({changes})' if changes else ''}, "
-            f"{epochs} epoch{'s' if epochs > 1 else ''} on "
-            f"{pictures if pictures == 'all' else f'{pictures:,}'} training pictures"
-        )
-        for run in runs:
-            where = f"{run['device']['kind']}, keras {run['versions']['keras']}"
-            accuracy = 100 * run["test"]["accuracy"]
-            print(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({where})")
+        network = f"{first['network']}{f' ({changes})' if changes else ''}"
+        plural = "s" if epochs > 1 else ""
+        lines.append(f"{label}: {network}, {epochs} epoch{plural} on {pictures} training pictures")
+        accuracies = [100 * run["test"]["accuracy"] for run in runs]
+        places = [f"{run['device']['kind']}, keras {run['versions']['keras']}" for run in runs]
+        for run, accuracy, place in zip(runs, accuracies, places):
+            lines.append(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({place})")
+        each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+        mean = f"**{statistics.mean(accuracies):.2f} %**"
+        where = "; ".join(dict.fromkeys(places))
+        rows.append((label, network, f"{epochs}", pictures, each, mean, where))
+    head = ("run", "network", "epochs", "training pictures", "test accuracy of each seed in %")
+    markdown = rich.table((*head, "mean", "trained on"), rows, right=(2, 3))
+    return rich.Shown("\n".join(lines), markdown)
 
 
 def save_record(record, file):

@@ -215,14 +215,17 @@ def test_records_are_found_by_label_or_the_labels_are_listed():
         experiments.load_records("alexnet", "lon")
 
 
-def test_recorded_runs_are_shown_with_what_they_saw(capsys):
-    experiments.show_records("alexnet", "long", "short")
-    lines = capsys.readouterr().out.splitlines()
+def test_recorded_runs_are_shown_with_what_they_saw():
+    shown = experiments.show_records("alexnet", "long", "short")
+    lines = repr(shown).splitlines()
     assert lines[0] == "long: alexnet_small, 20 epochs on all training pictures"
     assert re.fullmatch(
         r"  seed 0: test accuracy \d\d\.\d\d % \(cpu, keras 3\.\d+\.\d+\)", lines[1]
     )
     assert lines[4] == "short: alexnet_small, 3 epochs on 39,400 training pictures"
+    table = shown._repr_markdown_().splitlines()
+    assert len(table) == 4
+    assert re.match(r"\| long \| alexnet_small \| 20 \| all \| (\d\d\.\d\d, ){2}\d", table[2])
 
 
 def test_the_command_line_answers_in_one_line(capsys):
