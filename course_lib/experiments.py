@@ -352,11 +352,16 @@ def train_and_save(run, seed):
 # ---- several trainings
 
 
-def minutes(run):
-    """Estimate the core-minutes of one seed by the processor seconds of recorded runs.
+# What training takes of one core, in seconds: for a multiply-add, and for a byte that the layers
+# put out. Fitted to the records; each of their networks is within a factor of 2.2.
+MULTIPLY_ADD, BYTE = 75e-12, 1.2e-9
 
-    Those of the same network and arguments, else of the same network by multiply-adds (median);
-    None if there are none.
+
+def minutes(run):
+    """Estimate the core-minutes of one seed.
+
+    By the processor seconds of recorded runs of the same network and arguments (median); else from
+    multiply-adds and bytes, as far off as for the network's recorded forms.
     """
     from course_lib import zoo
     from course_lib.audit import audit
@@ -366,12 +371,15 @@ def minutes(run):
 
     @functools.cache
     def work(changes):
-        return audit(zoo.build(run.network, **json.loads(changes))).macs
+        counted = audit(zoo.build(run.network, **json.loads(changes)))
+        return MULTIPLY_ADD * counted.macs + BYTE * counted.memory
 
     own, others = [], []
     for file in sorted((HERE / "records").glob("*/*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
         if record.get("network") != run.network or "processor_seconds" not in record:
+            continue
+        if record["device"]["kind"] != "cpu":
             continue
         each = record["processor_seconds"] / pictures(record["data"], record["recipe"])
         if record["changes"] == run.changes:
@@ -380,27 +388,23 @@ def minutes(run):
             others.append(each / work(json.dumps(record["changes"])))
     if own:
         each = statistics.median(own)
-    elif others:
-        each = statistics.median(others) * work(json.dumps(run.changes))
     else:
-        return None
+        each = work(json.dumps(run.changes)) * (statistics.median(others) if others else 1)
     return each * pictures(run.data, run.recipe) / 60
 
 
 def show(runs):
     """Print each run with its seeds, and what the missing ones cost."""
-    total, unknown = 0.0, 0
+    total = 0.0
     for run in runs:
         missing = run.missing()
         state = "recorded" if not missing else f"missing seeds {', '.join(map(str, missing))}"
         if missing:
             each = minutes(run)
-            unknown += each is None
-            total += (each or 0) * len(missing)
-            state += f", about {each:.1f} core-minutes each" if each else ", cost unknown"
+            total += each * len(missing)
+            state += f", about {each:.1f} core-minutes each"
         print(f"{run.name}: {state}")
-    print(f"missing: about {total / 60:.1f} core-hours on the processors of the records", end="")
-    print(f", and {unknown} runs of unknown cost" if unknown else "")
+    print(f"missing: about {total / 60:.1f} core-hours on the processors of the records")
 
 
 def run_all(runs, jobs=1, limit=None):
@@ -414,6 +418,8 @@ def run_all(runs, jobs=1, limit=None):
     Returns:
         How many trainings failed. An interrupted one has not failed.
     """
+    # What a shell starts in the background ignores SIGINT, and the trainings would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     waiting = [(run, seed) for run in runs for seed in run.missing()]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     share = max(1, len(cores) // jobs)
