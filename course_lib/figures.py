@@ -5,11 +5,13 @@ readers can tell apart; lines differ in dash and marker as well.
 import base64
 import io
 from itertools import cycle
+from textwrap import fill
 
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -247,6 +249,111 @@ def _place(figure, labels):
             for _, _, text, _ in tried[1:]:
                 text.remove()
             taken.append(tried[0][3])
+
+
+# The sign in front of an outcome -> its colour; a reader of black and white has the sign.
+OUTCOME_COLOURS = {"+": "#00734F", "-": "#B34700", "0": "#444444", "?": "#8A6500", ".": "#6B6B6B"}
+
+
+def forest(groups, title):
+    """Draw comparisons as a forest plot: one row each, a dot with its interval, and the outcome.
+
+    The tick in a row is the effect that the paper reports; a claim of closeness has a band in its
+    place. A scale ends before the widest interval if that is more than four times the usual; an
+    arrow then says that it goes on.
+
+    Args:
+        groups: {unit: rows}, a scale for each unit. A row is (label, difference, low, high, effect,
+            outcome): the effect a number, (low, high) of a band, or None; the outcome words with
+            their sign in front, such as "+ holds here". A unit that begins with "times" is drawn on
+            a logarithmic scale around 1.
+
+    Returns:
+        The figure.
+    """
+    from matplotlib.lines import Line2D
+
+    counts = [len(rows) for rows in groups.values()]
+    height = 0.7 + 0.42 * sum(counts) + 0.62 * len(counts)
+    look = {"squeeze": False, "height_ratios": [count + 0.4 for count in counts]}
+    figure, grid = canvas(len(groups), 1, 8.6, height, **look)
+    ticks, bands = False, False
+    for axes, (unit, rows) in zip(grid[:, 0], groups.items()):
+        log = unit.startswith("times")
+        zero, size = (1.0, np.log) if log else (0.0, np.asarray)
+        reach = []
+        for _, difference, low, high, effect, _ in rows:
+            ends = np.array([difference, low, high, *np.ravel([] if effect is None else effect)])
+            ends = ends[np.isfinite(ends) & (ends > 0 if log else True)]
+            reach.append(np.abs(size(ends)).max())
+        limit = 1.08 * min(max(reach), 4 * float(np.median(reach)))
+        left, right = (np.exp(-limit), np.exp(limit)) if log else (-limit, limit)
+        axes.axvline(zero, color="0.45", linewidth=1, zorder=0)
+        for place, (_, difference, low, high, effect, outcome) in enumerate(rows):
+            colour = OUTCOME_COLOURS.get(outcome[:1], "#444444")
+            if isinstance(effect, (int, float)):
+                ticks = True
+                axes.plot([effect] * 2, [place - 0.3, place + 0.3], color="black", linewidth=2.2)
+            elif effect is not None:
+                bands = True
+                ends = np.clip(effect, left, right)
+                axes.fill_betweenx([place - 0.3, place + 0.3], *ends, color="0.85", zorder=0)
+            inside = np.clip([low, high], left, right)
+            axes.plot(inside, [place, place], color=colour, linewidth=2)
+            for end, stop, marker in ((low, left, "<"), (high, right, ">")):
+                gone = end < stop if marker == "<" else end > stop
+                axes.plot(np.clip(end, left, right), place, marker if gone else "|", color=colour)
+            if left <= difference <= right:
+                axes.plot(difference, place, "o", color=colour, markersize=6)
+            axes.annotate(
+                outcome, (1, place), (8, 0), ("axes fraction", "data"), "offset points",
+                va="center", color=colour, weight="bold", annotation_clip=False,
+            )  # fmt: skip
+        axes.set_yticks(range(len(rows)), [fill(row[0], 44) for row in rows], fontsize=9)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set(xlim=(left, right), ylim=(len(rows) - 0.4, -0.6), xlabel=unit)
+        if log:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_locator(NullLocator())
+    marks = [Line2D([], [], color="0.3", marker="o", label="here, with its 95 % interval")]
+    if ticks:
+        tick = {"marker": "|", "markersize": 11, "markeredgewidth": 2.2, "linestyle": "none"}
+        marks.append(Line2D([], [], color="black", label="the paper", **tick))
+    if bands:
+        marks.append(Line2D([], [], color="0.85", linewidth=9, label="asked for"))
+    figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=8.5)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def collisions(figure):
+    """Return what is wrong with the texts of a figure, in sentences: two that overlap, or one that
+    leaves the canvas. An empty list is a figure that can be read."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    hidden = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            drawn = axis._update_ticks() if axes.axison and axis.get_visible() else []
+            ticks = [tick for tick in (*axis.majorTicks, *axis.minorTicks) if tick not in drawn]
+            hidden.update(id(text) for tick in ticks for text in (tick.label1, tick.label2))
+            hidden.update([] if axes.axison else [id(axis.label)])
+    texts = [text for text in figure.findobj(Text) if id(text) not in hidden]
+    texts = [text for text in texts if text.get_visible() and text.get_text().strip()]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    faults = []
+    for i, (words, box) in enumerate(boxes):
+        outside = box.x0 < -1 or box.y0 < -1
+        if outside or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1:
+            faults.append(f"{words!r} leaves the canvas")
+        for other, its in boxes[i + 1 :]:
+            across = min(box.x1, its.x1) - max(box.x0, its.x0)
+            if across > 1 and min(box.y1, its.y1) - max(box.y0, its.y0) > 1:
+                faults.append(f"{words!r} and {other!r} overlap")
+    return faults
 
 
 def images(pictures, titles=None, columns=8, title="", side=1.1, signed=False):

@@ -93,3 +93,38 @@ def test_trade_off_joins_the_points_that_none_beats_and_leaves_spare_panels_empt
     (line,) = [line for line in low.axes[0].lines if line.get_label() == "front"]
     assert line.get_xydata().tolist() == [[1, 50], [2, 40]]
     assert [axes.axison for axes in low.axes] == [True, True, True, False]
+
+
+ROWS = [
+    ("deeper is worse", 3.9, 2.0, 5.8, 0.6, "+ holds here"),
+    ("a wide one, of a claim with many words that need a second line", 1.0, -36, 38, 2.0, "? x"),
+    ("as good as", 0.3, -0.1, 0.7, (-1, 1), "+ holds here"),
+    ("a third", 0.1, -0.4, 0.6, None, "0 does not show at this scale"),
+]
+
+
+def test_forest_shows_every_row_with_its_outcome_and_marks_what_leaves_the_scale():
+    groups = {"points of test error": ROWS, "times the epochs": [("b", 2.0, 1.5, 2.7, 6.0, "+ x")]}
+    figure = figures.forest(groups, "Claims")
+    assert figures.collisions(figure) == []
+    axes, times = figure.axes
+    assert [text.get_text() for text in axes.texts] == [row[5] for row in ROWS]
+    assert [line.get_marker() for line in axes.lines if line.get_marker() in "<>"] == ["<", ">"]
+    assert times.get_xscale() == "log"
+    low, high = times.get_xlim()
+    assert low * high == pytest.approx(1)  # as far below once as above
+    assert high > 6
+
+
+def test_collisions_are_found():
+    figure, axes = figures.canvas(width=4, height=3)
+    axes.plot([0, 1], [0, 1])
+    axes.set(xlabel="epochs", ylabel="error", title="Error")
+    assert figures.collisions(figure) == []
+    axes.text(0.5, 0.5, "here")
+    axes.text(0.52, 0.5, "there")
+    axes.text(2, 0.5, "far away")
+    assert figures.collisions(figure) == [
+        "'here' and 'there' overlap",
+        "'far away' leaves the canvas",
+    ]
