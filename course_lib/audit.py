@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 import keras
 
+from course_lib import rich
+
 L = keras.layers
 
 
@@ -33,9 +35,9 @@ class Row:
     bytes: int  # memory of the output for one image, in the layer's compute type
 
 
-@dataclass
+@dataclass(repr=False)
 class Audit:
-    """What `audit` found; `print` it for the table.
+    """What `audit` found: a table, in a notebook and in print.
 
     params, trainable and macs are totals; `memory` is the bytes of all outputs for one image,
     what training keeps if nothing is computed in place; `notes` says what was not counted.
@@ -88,23 +90,29 @@ class Audit:
             )
         return list(sums.values())
 
-    def table(self, blocks=True):
-        """Return the rows as text, one a block or one a layer, with the totals last."""
+    def _lines(self, blocks=True):
+        """Return the cells of the table: head, one line a block or a layer, totals."""
         lines = [("layer", "output", "parameters", "multiply-adds", "receptive field")]
         for row in self.blocks() if blocks else self.rows:
             macs = "not counted" if row.macs is None else f"{row.macs:,}"
             shape = " x ".join(map(str, row.output_shape))
             lines.append((row.path, shape, f"{row.params:,}", macs, show_field(row.field)))
         lines.append(("total", "", f"{self.params:,}", f"{self.macs:,}", ""))
-        width = [max(len(line[i]) for line in lines) for i in range(5)]
-        text = []
-        for line in lines:
-            left = [line[0].ljust(width[0]), line[1].ljust(width[1])]
-            text.append("  ".join(left + [line[i].rjust(width[i]) for i in (2, 3, 4)]).rstrip())
-        return "\n".join(text + [f"note: {note}" for note in self.notes])
+        return lines
 
-    def __str__(self):
+    def table(self, blocks=True):
+        """Return the rows as text, one a block or one a layer, with the totals last."""
+        text = rich.columns(self._lines(blocks), right=(2, 3, 4))
+        return "\n".join([text, *(f"note: {note}" for note in self.notes)])
+
+    def __repr__(self):
         return self.table()
+
+    def _repr_markdown_(self):
+        head, *lines, total = self._lines()
+        lines.append([f"**{cell}**" if cell else "" for cell in total])
+        notes = [f"*{note}*" for note in self.notes]
+        return "\n\n".join([rich.table(head, lines, right=(2, 3, 4)), *notes])
 
 
 def show_field(sides):

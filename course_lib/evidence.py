@@ -36,8 +36,8 @@ OUTCOMES = (HOLDS, CONTRADICTS, UNSEEN, UNDECIDED, UNTESTED)
 SIGNS = dict(zip(OUTCOMES, "+-0?."))
 
 FEWEST_SEEDS = 3
-FEWEST_EPOCHS = 8
-FLAT = 2.0  # points of training error
+FEWEST_EPOCHS = 20
+FLAT, FLAT_TESTED = 2.0, 1.0  # points of training error, of validation error
 
 
 # ---- what is measured of one run
@@ -130,19 +130,27 @@ def _unit(name):
     return MEASURES[name][1]
 
 
-def reached_end(records):
+def reached_end(records, name="training_error"):
     """Say whether runs of one kind were trained to the end.
 
-    That is: at least 8 epochs, and the last quarter of them changed the training error (running
-    mean, mean of the seeds) by less than 2 points.
+    That is: at least 20 epochs, and the last quarter of them hardly changed the error that is
+    measured (mean of the seeds): of a test or validation error, the validation error by less than a
+    point; else the training error, running mean, by less than two. A rate that falls to zero
+    flattens every curve, so that few epochs are never enough.
+
+    Args:
+        records: of one experiment.
+        name: the measure, see `measure`.
     """
+    tested = name in ("test_error", "validation_error")
+    errors_of, flat = (validation_errors, FLAT_TESTED) if tested else (running_errors, FLAT)
     changes = []
     for record in records:
-        errors = running_errors(record)
+        errors = errors_of(record)
         if len(errors) < FEWEST_EPOCHS:
             return False
         changes.append(errors[3 * len(errors) // 4 - 1] - errors[-1])
-    return abs(float(np.mean(changes))) < FLAT
+    return abs(float(np.mean(changes))) < flat
 
 
 # ---- statistics
@@ -392,7 +400,7 @@ def _settle(word, test):
         why = f"{seeds[0]} and {seeds[1]} runs are recorded; a verdict needs {FEWEST_SEEDS} a side"
         return {**asked, "outcome": UNDECIDED, "seeds": seeds, "why": why, "unit": unit}
     values = [[measure(r, name)[0] for r in side] for name, side in zip(names, records)]
-    finished = all(map(reached_end, records)) if kind == "trained" else None
+    finished = all(map(reached_end, records, names)) if kind == "trained" else None
     if names[0].startswith("epochs_to"):
         finished = not any(map(math.isnan, [*values[0], *values[1]]))  # all have got there
     if test.get("ratio"):

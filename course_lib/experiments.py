@@ -31,6 +31,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course_lib import rich
 from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
@@ -197,26 +198,36 @@ def load_records(word, label):
 
 
 def show_records(word, *labels):
-    """Print the recorded runs of experiments: pictures seen, test accuracy, device.
+    """Show the recorded runs of experiments: pictures seen, test accuracy, device.
+
+    Returns:
+        An object that a notebook shows as a table and a terminal as text.
 
     Raises:
         ValueError: as `load_records`.
     """
+    lines, rows = [], []
     for label in labels:
         runs = load_records(word, label)
         first = runs[0]
         pictures = first["data"].get("train_limit", "all")
+        pictures = pictures if pictures == "all" else f"{pictures:,}"
         epochs = len(first["epochs"])
         changes = ", ".join(f"{k}={v!r}" for k, v in first["changes"].items())
-        print(
-            f"{label}: {first['network']}{f' ({changes})' if changes else ''}, "
-            f"{epochs} epoch{'s' if epochs > 1 else ''} on "
-            f"{pictures if pictures == 'all' else f'{pictures:,}'} training pictures"
-        )
-        for run in runs:
-            where = f"{run['device']['kind']}, keras {run['versions']['keras']}"
-            accuracy = 100 * run["test"]["accuracy"]
-            print(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({where})")
+        network = f"{first['network']}{f' ({changes})' if changes else ''}"
+        plural = "s" if epochs > 1 else ""
+        lines.append(f"{label}: {network}, {epochs} epoch{plural} on {pictures} training pictures")
+        accuracies = [100 * run["test"]["accuracy"] for run in runs]
+        places = [f"{run['device']['kind']}, keras {run['versions']['keras']}" for run in runs]
+        for run, accuracy, place in zip(runs, accuracies, places):
+            lines.append(f"  seed {run['seed']}: test accuracy {accuracy:.2f} % ({place})")
+        each = ", ".join(f"{accuracy:.2f}" for accuracy in accuracies)
+        mean = f"**{statistics.mean(accuracies):.2f} %**"
+        where = "; ".join(dict.fromkeys(places))
+        rows.append((label, network, f"{epochs}", pictures, each, mean, where))
+    head = ("run", "network", "epochs", "training pictures", "test accuracy of each seed in %")
+    markdown = rich.table((*head, "mean", "trained on"), rows, right=(2, 3))
+    return rich.Shown("\n".join(lines), markdown)
 
 
 def save_record(record, file):
@@ -341,11 +352,16 @@ def train_and_save(run, seed):
 # ---- several trainings
 
 
-def minutes(run):
-    """Estimate the core-minutes of one seed by the processor seconds of recorded runs.
+# What training takes of one core, in seconds: for a multiply-add, and for a byte that the layers
+# put out. Fitted to the records; each of their networks is within a factor of 2.2.
+MULTIPLY_ADD, BYTE = 75e-12, 1.2e-9
 
-    Those of the same network and arguments, else of the same network by multiply-adds (median);
-    None if there are none.
+
+def minutes(run):
+    """Estimate the core-minutes of one seed.
+
+    By the processor seconds of recorded runs of the same network and arguments (median); else from
+    multiply-adds and bytes, as far off as for the network's recorded forms.
     """
     from course_lib import zoo
     from course_lib.audit import audit
@@ -355,12 +371,15 @@ def minutes(run):
 
     @functools.cache
     def work(changes):
-        return audit(zoo.build(run.network, **json.loads(changes))).macs
+        counted = audit(zoo.build(run.network, **json.loads(changes)))
+        return MULTIPLY_ADD * counted.macs + BYTE * counted.memory
 
     own, others = [], []
     for file in sorted((HERE / "records").glob("*/*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
         if record.get("network") != run.network or "processor_seconds" not in record:
+            continue
+        if record["device"]["kind"] != "cpu":
             continue
         each = record["processor_seconds"] / pictures(record["data"], record["recipe"])
         if record["changes"] == run.changes:
@@ -369,27 +388,23 @@ def minutes(run):
             others.append(each / work(json.dumps(record["changes"])))
     if own:
         each = statistics.median(own)
-    elif others:
-        each = statistics.median(others) * work(json.dumps(run.changes))
     else:
-        return None
+        each = work(json.dumps(run.changes)) * (statistics.median(others) if others else 1)
     return each * pictures(run.data, run.recipe) / 60
 
 
 def show(runs):
     """Print each run with its seeds, and what the missing ones cost."""
-    total, unknown = 0.0, 0
+    total = 0.0
     for run in runs:
         missing = run.missing()
         state = "recorded" if not missing else f"missing seeds {', '.join(map(str, missing))}"
         if missing:
             each = minutes(run)
-            unknown += each is None
-            total += (each or 0) * len(missing)
-            state += f", about {each:.1f} core-minutes each" if each else ", cost unknown"
+            total += each * len(missing)
+            state += f", about {each:.1f} core-minutes each"
         print(f"{run.name}: {state}")
-    print(f"missing: about {total / 60:.1f} core-hours on the processors of the records", end="")
-    print(f", and {unknown} runs of unknown cost" if unknown else "")
+    print(f"missing: about {total / 60:.1f} core-hours on the processors of the records")
 
 
 def run_all(runs, jobs=1, limit=None):
@@ -403,6 +418,8 @@ def run_all(runs, jobs=1, limit=None):
     Returns:
         How many trainings failed. An interrupted one has not failed.
     """
+    # What a shell starts in the background ignores SIGINT, and the trainings would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     waiting = [(run, seed) for run in runs for seed in run.missing()]
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     share = max(1, len(cores) // jobs)

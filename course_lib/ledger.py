@@ -4,6 +4,8 @@ import importlib.resources
 import tomllib
 from dataclasses import dataclass
 
+from course_lib import rich
+
 
 @dataclass(frozen=True)
 class Ledger:
@@ -43,17 +45,35 @@ class Ledger:
         raise ValueError(f"{self.word} has no table {name!r}; allowed: {known}.")
 
     def show_claims(self):
-        """Print the claims with the paper's numbers and where they stand in the paper."""
+        """Show the claims with the paper's numbers and where they stand in the paper.
+
+        Returns:
+            An object that a notebook shows as a table and a terminal as text.
+        """
+        lines, rows = [], []
         for claim in self.claims:
-            print(f"[{claim['id']}] {claim['text']}")
             number = f"paper: {claim['number']}; " if claim["number"] else ""
-            print(f"    {number}{claim['where']}")
+            lines += [f"[{claim['id']}] {claim['text']}", f"    {number}{claim['where']}"]
+            rows.append((f"[{claim['id']}]", claim["text"], claim["number"], claim["where"]))
+        head = ("", "claim", "the paper's number", "where")
+        return rich.Shown("\n".join(lines), rich.table(head, rows))
 
     def show_deviations(self):
-        """Print where the paper's numbers, or our network, differ, and why."""
+        """Show where the paper's numbers, or our network, differ, and why: three, the rest folded.
+
+        Returns:
+            An object that a notebook shows as a table and a terminal as text.
+        """
+        lines, rows = [], []
         for row in self.deviations:
-            print(f"- {row['quantity']}: paper {row['paper']}, here {row['ours']}")
-            print(f"    {row['reason']}")
+            lines.append(f"- {row['quantity']}: paper {row['paper']}, here {row['ours']}")
+            lines.append(f"    {row['reason']}")
+            rows.append((row["quantity"], row["paper"], row["ours"], row["reason"]))
+        head = ("what", "paper", "here", "why")
+        markdown, more = rich.table(head, rows[:3]), rows[3:]
+        if more:
+            markdown += "\n\n" + rich.folded(f"{len(more)} more", rich.table(head, more))
+        return rich.Shown("\n".join(lines), markdown)
 
 
 def words():
@@ -113,14 +133,24 @@ def compare(model, word, variant):
 
 
 def show_comparison(model, word, variant):
-    """Print `compare` as a table; each line ends with "equal" or "DIFFERS"."""
-    rows = [("", "ledger", "this model", "")]
+    """Show `compare`: in a notebook one sentence if all is equal, and the table at a click.
+
+    Returns:
+        An object that a notebook shows as a table and a terminal as text, in which each line ends
+        with "equal" or "DIFFERS".
+    """
+    head, rows, different = ("", "ledger", "this model", ""), [], 0
     for quantity, ledger, ours, equal in compare(model, word, variant):
         shown = [
             f"{v:,}" if isinstance(v, int) else " x ".join(map(str, v)) for v in (ledger, ours)
         ]
         rows.append((quantity, *shown, "equal" if equal else "DIFFERS"))
-    width = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
-        cells = [row[0].ljust(width[0])] + [row[i].rjust(width[i]) for i in (1, 2)] + [row[3]]
-        print("  ".join(cells).rstrip())
+        different += not equal
+    whole = rich.table(head, rows, right=(1, 2))
+    if different:
+        markdown = f"**{different} of {len(rows)} numbers differ from the ledger.**\n\n{whole}"
+    else:
+        facts = f"{rows[1][1]} parameters, {rows[3][1]} multiply-adds"
+        markdown = f"**All {len(rows)} numbers are equal to the ledger's**: {facts}.\n\n"
+        markdown += rich.folded("number by number", whole)
+    return rich.Shown(rich.columns([head, *rows], right=(1, 2)), markdown)

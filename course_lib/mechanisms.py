@@ -389,7 +389,7 @@ def volume(side=6, channels=3, kernel=3, maps=2):
     pen.text(side * cell / 2, -side * cell - 6, f"picture: {side}x{side}x{channels}", 9)
     words = "one window, the same in every\nchannel, slides over the picture"
     pen.text(0, (channels - 1) * up + 8, words, 9, MARK, ha="left", va="bottom")
-    left = end + 56
+    left = max(end, 200) + 56
     pen.text(left - 28, middle, "×", 18, va="center")
     gap = high + channels * up + 26
     for m in range(maps):

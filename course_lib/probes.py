@@ -16,6 +16,7 @@ from course_lib import compression
 from course_lib.arguments import check_choice
 from course_lib.audit import calls
 from course_lib.convolution import shift
+from course_lib.metrics import near_duplicates
 from course_lib.training import evaluate, fit
 
 
@@ -245,6 +246,17 @@ def features(model, splits, untrained):
         fit(layer, changed, epochs=10, learning_rate=3e-3, progress=False)
         found[name] = 100 * evaluate(layer, changed.test)["error"]
     return found
+
+
+def without_duplicates(model, splits, untrained):
+    """Return the test error in percent on pictures that no training picture nearly equals.
+
+    {"near_duplicates": how many test pictures do, "error"}; see `metrics.near_duplicates`.
+    """
+    images, labels = splits.test
+    double = near_duplicates(images, splits.train[0])
+    error = 100 * evaluate(model, (images[~double], labels[~double]))["error"]
+    return {"near_duplicates": int(double.sum()), "error": error}
 
 
 def compressed(model, splits, untrained):

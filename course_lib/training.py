@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from course_lib.arguments import check, check_choice
 from course_lib.data import Pass
 from course_lib.metrics import top_k_error
 
@@ -206,6 +207,49 @@ class Keeper(keras.callbacks.Callback):
             variable.assign(array)
 
 
+def cosine(highest, steps):
+    """Return the learning rate: up for a fifth of the steps, then down to zero along a cosine."""
+    warm = max(1, steps // 5)
+    return keras.optimizers.schedules.CosineDecay(
+        highest / 100, max(1, steps - warm), warmup_target=highest, warmup_steps=warm
+    )
+
+
+def make_optimizer(optimizer, rate, weight_decay, decayed, averaging):
+    """Return the optimiser; see `fit` for the arguments."""
+    common = {"weight_decay": weight_decay or None}
+    if averaging:
+        common |= {"use_ema": True, "ema_momentum": averaging}
+    if optimizer == "adam":
+        chosen = keras.optimizers.Adam(rate, **common)
+    else:
+        chosen = keras.optimizers.SGD(
+            rate, momentum=0.9, nesterov=optimizer == "nesterov", **common
+        )
+    if decayed == "kernels":
+        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return chosen
+
+
+def compile_for(model, optimizer, label_smoothing):
+    """Compile a classifier that returns logits; see `fit` for the arguments."""
+
+    def loss():
+        if label_smoothing:
+            return SmoothedCrossentropy(label_smoothing)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    heads = heads_of(model)
+    losses, weights = loss(), None
+    if heads:
+        losses = {name: loss() for name in heads}
+        weights = {name: 1.0 if name == "main" else AUXILIARY_WEIGHT for name in losses}
+    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    metrics = {"main": [accuracy]} if weights else [accuracy]
+    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights, metrics=metrics)
+    model.optimizer.build(model.trainable_variables)  # in the first step, it is traced twice
+
+
 def fit(
     model,
     splits,
@@ -259,15 +303,13 @@ def fit(
     """
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
-    if keep not in ("best", "last"):
-        raise ValueError(f"keep is {keep!r}; allowed: 'best', 'last'.")
-    if decayed not in ("kernels", "all"):
-        raise ValueError(f"decayed is {decayed!r}; allowed: 'kernels', 'all'.")
+    check_choice("keep", keep, ("best", "last"))
+    check_choice("schedule", schedule, ("cosine", "constant"))
+    check_choice("optimizer", optimizer, ("adam", "sgd", "nesterov"))
+    check_choice("decayed", decayed, ("kernels", "all"))
     for name, value in (("label_smoothing", label_smoothing), ("averaging", averaging)):
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} is {value!r}; allowed: at least 0 and below 1.")
-    if averaging and keep == "best":
-        raise ValueError("averaging with keep='best'; allowed: keep='last'.")
+        check(name, value, 0 <= value < 1, "at least 0 and below 1")
+    check("keep", keep, keep == "last" or not averaging, "'last', where weights are averaged")
     heads = heads_of(model)
     in_memory = isinstance(splits.train, tuple)
     if in_memory:
@@ -286,43 +328,10 @@ def fit(
             check_batch(model, images, labels)
         validation = splits.validation
         steps = len(splits.train)
-    rate = learning_rate
-    if schedule == "cosine":
-        warm = max(1, steps * epochs // 5)
-        rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate / 100,
-            max(1, steps * epochs - warm),
-            warmup_target=learning_rate,
-            warmup_steps=warm,
-        )
-    elif schedule != "constant":
-        raise ValueError(f"schedule is {schedule!r}; allowed: 'cosine', 'constant'.")
-    common = {"weight_decay": weight_decay or None}
-    if averaging:
-        common |= {"use_ema": True, "ema_momentum": averaging}
-    if optimizer == "adam":
-        chosen = keras.optimizers.Adam(rate, **common)
-    elif optimizer in ("sgd", "nesterov"):
-        nesterov = optimizer == "nesterov"
-        chosen = keras.optimizers.SGD(rate, momentum=0.9, nesterov=nesterov, **common)
-    else:
-        raise ValueError(f"optimizer is {optimizer!r}; allowed: 'adam', 'sgd', 'nesterov'.")
-    if decayed == "kernels":
-        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-
-    def loss():
-        if label_smoothing:
-            return SmoothedCrossentropy(label_smoothing)
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    losses, weights = loss(), None
-    if heads:
-        losses = {name: loss() for name in heads}
-        weights = {name: 1.0 if name == "main" else AUXILIARY_WEIGHT for name in losses}
-    accuracy = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    metrics = {"main": [accuracy]} if weights else [accuracy]
-    model.compile(optimizer=chosen, loss=losses, loss_weights=weights, metrics=metrics)
-    model.optimizer.build(model.trainable_variables)  # in the first step, it is traced twice
+    rate = learning_rate if schedule == "constant" else cosine(learning_rate, steps * epochs)
+    compile_for(
+        model, make_optimizer(optimizer, rate, weight_decay, decayed, averaging), label_smoothing
+    )
 
     keeper = Keeper(Path(resume) if resume else None)
     if resume and keeper.file.exists():

@@ -9,6 +9,7 @@ tests/test_readme.py compares.
 """
 
 import collections
+import json
 import re
 import statistics
 import sys
@@ -24,7 +25,7 @@ CHAPTERS = {
     "01": ("mlp", "relu", ()),
     "02": ("convolution", "cnn", ()),
     **{
-        f"{number:02}": (word, "short", ("long", "gpu"))
+        f"{number:02}": (word, "short", ("long", "best", "best_medium", "gpu"))
         for number, word in enumerate(zoo.PAPERS, 4)
     },
 }
@@ -63,27 +64,42 @@ def accuracy(found):
 def results():
     """Return the lines of the table of networks and their accuracy."""
     lines = [
-        "| chapter | network | parameters | multiply-adds | short | long | GPU | images/s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| chapter | network | parameters | multiply-adds | short | long | best | medium, best "
+        "| GPU | images/s |",
+        "|---" * 10 + "|",
     ]
     speeds = benchmarks.load("latency_cpu")["training"]
     for chapter, (word, label, more) in CHAPTERS.items():
         first = runs(word, label)
         if not first:
-            lines.append(f"| {chapter} | missing | | | | | | |")
+            lines.append(f"| {chapter} | missing {'| ' * 9}".rstrip())
             continue
         network, changes = first[0]["network"], first[0]["changes"]
         counted = audit(zoo.build(network, **changes))
         speed = speeds.get(network, {}).get("images_per_second")
         changed = ", ".join(f"{name}={value!r}" for name, value in changes.items())
         columns = [accuracy(first)] + [accuracy(runs(word, label)) for label in more]
-        columns += [""] * (3 - len(columns)) + [f"{speed:,.0f}" if speed else ""]
+        columns += [""] * (5 - len(columns)) + [f"{speed:,.0f}" if speed else ""]
         shown = f"`{network}`" + (f" ({changed})" if changed else "")
         lines.append(
             f"| {chapter} | {shown} | {counted.params:,} | {counted.macs:,} "
             f"| {' | '.join(columns)} |"
         )
     return lines
+
+
+def cost():
+    """Return one line: what all recorded trainings took."""
+    seconds = collections.Counter()
+    for file in sorted((experiments.HERE / "records").glob("*/*.json")):
+        record = json.loads(file.read_text(encoding="utf-8"))
+        seconds[record["device"]["kind"]] += record.get("processor_seconds", 0)
+        seconds["trainings"] += 1
+    return [
+        f"All {seconds['trainings']:,} recorded trainings together took "
+        f"{seconds['cpu'] / 3600:.1f} hours of one processor core, and those on the GPU "
+        f"{seconds['gpu'] / 3600:.1f} hours of a core of its host."
+    ]
 
 
 def claims():
@@ -130,7 +146,7 @@ def speed():
     return lines
 
 
-TABLES = {"results": results, "claims": claims, "speed": speed}
+TABLES = {"results": results, "cost": cost, "claims": claims, "speed": speed}
 
 
 def filled(text):

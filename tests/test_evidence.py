@@ -12,7 +12,7 @@ from course_lib.evidence import CONTRADICTS, HOLDS, UNDECIDED, UNSEEN, UNTESTED
 
 
 def record(seed, errors, test=10.0, training=5.0):
-    """A record with these training errors an epoch, in percent."""
+    """A record with these training and validation errors an epoch, in percent."""
     rows = [{"accuracy": 1 - e / 100, "val_accuracy": 1 - e / 100, "loss": 1.0} for e in errors]
     shares = {"test": {"error": test / 100}, "training": {"error": training / 100}}
     device = {"processor": "a processor", "kind": "cpu"}
@@ -114,14 +114,23 @@ def test_measures_of_one_record():
             evidence.measure(run, name)
 
 
+FLAT_ERRORS = [40, 30, 20, 15, 12, *[10] * 15]
+FALLING = [40 - i for i in range(20)]
+
+
 def test_a_run_reached_its_end_when_it_is_flat():
-    falling = record(0, [40, 38, 36, 34, 32, 30, 28, 25])
-    flat = record(0, [40, 30, 20, 15, 12, 11, 10, 9.5])
-    short = record(0, [10, 10, 10])
-    assert evidence.reached_end([flat, flat])
+    falling, flat, short = record(0, FALLING), record(0, FLAT_ERRORS), record(0, [10] * 19)
     assert not evidence.reached_end([falling, falling])
-    assert not evidence.reached_end([short])
+    assert evidence.reached_end([record(0, [10] * 20)]) and not evidence.reached_end([short])
+    # 1.8 points in the last quarter: flat for a training error, not for a test error
+    slow = record(0, [*[12] * 15, 11.6, 11.2, 10.8, 10.5, 10.2])
+    assert evidence.reached_end([slow, slow]) and evidence.reached_end([slow], "gap")
+    assert not evidence.reached_end([slow, slow], "test_error")
     assert not evidence.reached_end([flat, short])
+    # each error by its own curve
+    for row in slow["epochs"]:
+        row["val_accuracy"] = 0.9
+    assert evidence.reached_end([slow], "test_error")
 
 
 # ---- a whole test, from records to a verdict
@@ -151,7 +160,6 @@ where = "sec. 1"
 untested = "needs a large machine"
 """
 RUNS = '[a]\nnetwork = "mlp_small"\n[b]\nlike = "a"\nchanges = {hidden = []}\n'
-FLAT_ERRORS = [40, 30, 20, 15, 12, 11, 10, 9.5]
 
 
 @pytest.fixture
@@ -192,9 +200,9 @@ def test_from_records_to_a_verdict(case):
     assert "**holds here**" in table[2] and "an effect of 2" in table[2]
     assert "**not tested here**" in table[3] and table[5].startswith("<details>")
     assert table[7:9] == [
-        "- **a**: mlp_small; all training pictures; 8 epochs; adam at 0.001; seeds 0, 1, 2; "
+        "- **a**: mlp_small; all training pictures; 20 epochs; adam at 0.001; seeds 0, 1, 2; "
         "a processor",
-        "- **b**: mlp_small (hidden=[]); all training pictures; 8 epochs; adam at 0.001; "
+        "- **b**: mlp_small (hidden=[]); all training pictures; 20 epochs; adam at 0.001; "
         "seeds 0, 1, 2; a processor",
     ]
 
@@ -202,8 +210,7 @@ def test_from_records_to_a_verdict(case):
 def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
     assert case([10, 10.1], [13, 13.1])[0].outcome == UNDECIDED
     assert "2 and 2 runs are recorded" in repr(case([10, 10.1], [13, 13.1])[0])
-    falling = [40, 38, 36, 34, 32, 30, 28, 25]
-    found = case([10, 10.2, 9.8], [13, 13.1, 12.9], errors=falling)[0]
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9], errors=FALLING)[0]
     assert found.outcome == UNDECIDED and found.finished is False
     assert "not trained to the end" in repr(found)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,14 @@ def test_a_changed_recipe_is_seen(toy):
     )
 
 
+def test_a_record_names_the_accelerator(monkeypatch):
+    from course_lib import profile
+
+    monkeypatch.setattr(profile, "accelerator", lambda: "Tesla T4")
+    device = experiments.surroundings()["device"]
+    assert (device["kind"], device["accelerator"]) == ("gpu", "Tesla T4")
+
+
 def test_a_run_begins_as_another_ends(toy, monkeypatch):
     started = []
     fit = training.fit
@@ -161,6 +170,26 @@ def test_an_interrupted_run_goes_on_and_never_with_other_settings(toy, monkeypat
     assert [row["loss"] for row in again["epochs"]] == [row["loss"] for row in whole["epochs"]]
 
 
+@pytest.mark.parametrize("word", ["vgg", "resnet", "mobilenet", "shufflenet"])
+def test_the_cost_is_near_what_was_recorded_and_that_where_it_was(toy, monkeypatch, word):
+    """Depthwise and full convolutions differ by 20 in time for a multiply-add."""
+    monkeypatch.undo()  # the records of the course
+    experiments.load.cache_clear()
+    run = experiments.load("race")[f"epochs_{word}"]
+    records = experiments.load_records("race", run.label)
+    took = np.median([record["processor_seconds"] for record in records]) / 60
+    monkeypatch.setattr(experiments, "HERE", toy)  # where there are none
+    assert took / 2.5 < experiments.minutes(run) < 2.5 * took
+    other = run.changes | {"classes": 9}
+    on_gpu = {"processor_seconds": 1e9, "device": {"kind": "gpu"}}
+    for record, label in ((records[0] | on_gpu, "gpu"), (records[0] | {"changes": other}, "other")):
+        experiments.save_record(record, toy / f"records/toy/{label}_seed0.json")
+    one = records[0]["processor_seconds"] / 60
+    assert experiments.minutes(run) == pytest.approx(one, rel=0.02)
+    experiments.save_record(records[0], toy / "records/toy/same_seed0.json")
+    assert experiments.minutes(run) == pytest.approx(one)
+
+
 def test_what_is_missing_is_trained_side_by_side_and_failures_are_counted(toy, capsys, monkeypatch):
     real = subprocess.Popen
     seen, most, now = [], [0], [0]
@@ -202,6 +231,7 @@ def test_the_time_limit_interrupts_and_says_how_to_go_on(toy, capsys, monkeypatc
         "Popen",
         lambda words, env=None: real([sys.executable, "-c", program]),
     )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
     before = time.monotonic()
     assert experiments.run_all(experiments.find(["toy"]), jobs=2, limit=1 / 60) == 0
     assert time.monotonic() - before < 20
@@ -215,14 +245,17 @@ def test_records_are_found_by_label_or_the_labels_are_listed():
         experiments.load_records("alexnet", "lon")
 
 
-def test_recorded_runs_are_shown_with_what_they_saw(capsys):
-    experiments.show_records("alexnet", "long", "short")
-    lines = capsys.readouterr().out.splitlines()
+def test_recorded_runs_are_shown_with_what_they_saw():
+    shown = experiments.show_records("alexnet", "long", "short")
+    lines = repr(shown).splitlines()
     assert lines[0] == "long: alexnet_small, 20 epochs on all training pictures"
     assert re.fullmatch(
         r"  seed 0: test accuracy \d\d\.\d\d % \(cpu, keras 3\.\d+\.\d+\)", lines[1]
     )
     assert lines[4] == "short: alexnet_small, 3 epochs on 39,400 training pictures"
+    table = shown._repr_markdown_().splitlines()
+    assert len(table) == 4
+    assert re.match(r"\| long \| alexnet_small \| 20 \| all \| (\d\d\.\d\d, ){2}\d", table[2])
 
 
 def test_the_command_line_answers_in_one_line(capsys):

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from course_lib.metrics import confidence_interval, confusion_matrix, pareto_front, top_k_error
+from course_lib.metrics import (
+    confidence_interval,
+    confusion_matrix,
+    near_duplicates,
+    pareto_front,
+    top_k_error,
+)
 
 
 def test_top_k_error_by_hand():
@@ -97,3 +103,16 @@ def test_pareto_front_refuses_lengths_that_differ_and_nan():
         pareto_front([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="NaN"):
         pareto_front([1, 2], [1, np.nan])
+
+
+def test_near_duplicates_are_found_whatever_their_brightness():
+    rng = np.random.default_rng(0)
+    known = rng.random((1500, 6, 6, 1))
+    new = rng.random((1200, 6, 6, 1))
+    new[7] = 0.5 * known[1400] + 0.2
+    new[1100] = known[3] + rng.normal(0, 0.01, (6, 6, 1))
+    new[8] = known[3] + rng.normal(0, 0.3, (6, 6, 1))
+    new[9] = 0.0  # no contrast, so like nothing
+    assert np.flatnonzero(near_duplicates(new, known)).tolist() == [7, 1100]
+    with pytest.raises(ValueError, match=r"\(6, 6, 1\), the known ones \(5, 6, 1\)"):
+        near_duplicates(new, known[:, 1:])

@@ -124,8 +124,8 @@ def test_without_a_bypassed_fire_module_its_input_passes_on():
         np.testing.assert_array_equal(sums(x), entering)
     assert not added.any() and np.any(np.asarray(model(x)) != changed)
     with (
-        pytest.raises(ValueError, match="fire2 is a Fire; allowed"),
-        probes.without(model, "fire2"),
+        pytest.raises(ValueError, match="fire4 is a Fire; allowed"),
+        probes.without(model, "fire4"),
     ):
         pass
 

@@ -184,7 +184,7 @@ def test_wrong_data_is_refused_before_training(change, message):
         ({"epochs": 1, "optimizer": "rmsprop"}, "'rmsprop'; allowed: 'adam', 'sgd', 'nesterov'"),
         ({"epochs": 1, "label_smoothing": 1}, "label_smoothing is 1; allowed: at least 0"),
         ({"epochs": 1, "averaging": -0.5}, "averaging is -0.5; allowed: at least 0"),
-        ({"epochs": 1, "averaging": 0.9}, "keep='best'; allowed: keep='last'"),
+        ({"epochs": 1, "averaging": 0.9}, "keep is 'best'; allowed: 'last'"),
         ({"epochs": 1, "decayed": "gamma"}, "decayed is 'gamma'; allowed: 'kernels', 'all'"),
         ({"epochs": 1, "schedule": "step"}, "'step'; allowed: 'cosine', 'constant'"),
     ],
