@@ -78,7 +78,8 @@ def _computing(one):
     lines, (tree,) = text.splitlines(), ast.parse(text).body
     drop = set(range(1, tree.lineno))  # decorators
     for node in ast.walk(tree):
-        for i, statement in enumerate(getattr(node, "body", None) or []):
+        body = getattr(node, "body", None)  # of a conditional expression it is no list
+        for i, statement in enumerate(body if isinstance(body, list) else []):
             if _is_check(statement) or (i == 0 and _is_docstring(node, statement)):
                 drop.update(range(statement.lineno, statement.end_lineno + 1))
             for decorator in getattr(statement, "decorator_list", ()):
