@@ -5,7 +5,7 @@ Neural Networks, NIPS 2012. Section numbers are the paper's.
 import keras
 from keras.initializers import Constant
 
-from course_lib.arguments import check, check_choice, check_common
+from course_lib.arguments import check, check_choice, check_image_input
 from course_lib.layers import GroupedConv2D, LocalResponseNormalization
 
 # What other code does in another order: Caffe's CaffeNet pools before it normalises, torchvision
@@ -53,7 +53,7 @@ def AlexNet(
     kernel, stride, padding = stem
     before_pools = 15 if overlapping else 8  # pixels of a side that the three poolings turn into 1
     smallest = (before_pools - 1) * stride + kernel - 2 * padding
-    check_common(input_shape, classes, smallest, "AlexNet", dropout)
+    check_image_input(input_shape, classes, smallest, "AlexNet", dropout)
     check_choice("activation", activation, ("relu", "tanh"))
     check_choice("normalization", normalization, ("lrn", None))
     check_choice("without", without, (None, "conv2", "conv3", "conv4"))

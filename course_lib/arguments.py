@@ -39,7 +39,7 @@ def check_channels(input_shape, wanted):
         raise ValueError(f"the input has {input_shape[-1]} channels; allowed: {wanted}.")
 
 
-def check_common(input_shape, classes, smallest, network, dropout=0.0):
+def check_image_input(input_shape, classes, smallest, network, dropout=0.0):
     """Check what every builder is given.
 
     Args:

@@ -6,7 +6,7 @@ Pictures are channels-last: (pictures, height, width, channels). Sides are in pi
 import keras
 import numpy as np
 
-from course_lib.arguments import check_common
+from course_lib.arguments import check_image_input
 from course_lib.layers import PixelPermutation
 
 
@@ -162,7 +162,7 @@ def ConvNet(
     """
     if not widths or not all(isinstance(width, int) and width > 0 for width in widths):
         raise ValueError(f"widths is {widths!r}; allowed: positive integers, one a convolution.")
-    check_common(input_shape, classes, 2 ** len(widths), "ConvNet")
+    check_image_input(input_shape, classes, 2 ** len(widths), "ConvNet")
     image = keras.Input(input_shape, name="image")
     x = PixelPermutation(name="permuted")(image) if permuted else image
     for number, width in enumerate(widths, start=1):

@@ -5,7 +5,7 @@ CVPR 2017, arXiv:1608.06993. Section and table numbers are the paper's.
 import keras
 from keras import ops
 
-from course_lib.arguments import check, check_channels, check_choice, check_common, check_count
+from course_lib.arguments import check, check_channels, check_choice, check_count, check_image_input
 from course_lib.layers import BatchNormalization, Block, ConvUnit, padded_pool
 
 
@@ -162,7 +162,7 @@ def DenseNet(
     check("compression", compression, 0 < compression <= 1, "0 < compression <= 1")
     check_count("growth", growth)
     smallest = {"imagenet": 29, "cifar": 4, "small": 7}[stem]
-    check_common(input_shape, classes, smallest, "DenseNet", dropout)
+    check_image_input(input_shape, classes, smallest, "DenseNet", dropout)
     if stem == "imagenet":
         check_choice("depth", depth, tuple(LAYERS))
         counts = LAYERS[depth]

@@ -345,7 +345,8 @@ class _Layout:
         concatenates = join.kind == "concatenate"
         self.series(row, lane, self.large)
         ends = row.before
-        if concatenates or len(ends) > 1:
+        changed = (ends[0].side, ends[0].channels) != (join.side, join.channels)
+        if concatenates or changed or len(ends) > 1:
             row.before = [source]
             self.meet(row, join, row.x + max(self.gap, 10) + (14 if len(ends) > 1 else 0))
             (slab,) = row.before

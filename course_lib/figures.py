@@ -11,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -18,6 +19,7 @@ from matplotlib.transforms import Bbox
 from course_lib.metrics import pareto_front
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+EIGHT = (*COLOURS, "#8C6D31")  # the eight networks, in the order of their chapters
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -67,19 +69,20 @@ def show(figure, alt):
     )
 
 
-def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False):
+def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False, ends=False):
     """Draw one line a name.
 
     Args:
         lines: {name: (x, y)} or {name: y}, where x counts from 1.
         axes: where to draw; None makes a new figure.
+        ends: True writes the names beside the lines' ends, in place of a legend.
 
     Returns:
         The figure.
     """
     if axes is None:
         _, axes = canvas()
-    looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS))
+    looks = zip(cycle(EIGHT), cycle(DASHES), cycle(MARKERS))
     for (name, line), (colour, dash, marker) in zip(lines.items(), looks):
         x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
         marker = marker if markers else None
@@ -87,9 +90,33 @@ def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False)
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if log_y:
         axes.set_yscale("log")
-    if len(lines) > 1:
+    if ends:
+        _name_ends(axes)
+    elif len(lines) > 1:
         axes.legend()
     return axes.figure
+
+
+def _name_ends(axes):
+    """Write each line's name at the right, near the height of its end, joined by a thin line."""
+    drawn = [line for line in axes.lines if not line.get_label().startswith("_")]
+    axes.figure.draw_without_rendering()
+    ends = [line.get_xydata()[-1] for line in drawn]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]
+    least = 13 / 72 * axes.figure.dpi / axes.bbox.height  # between two names
+    places, order = heights.copy(), np.argsort(heights)
+    for below, above in zip(order, order[1:]):
+        places[above] = max(places[above], places[below] + least)
+    places -= max(0.0, places[order[-1]] - 1)  # the pile may not leave the axes at the top
+    for above, below in zip(order[::-1], order[-2::-1]):
+        places[below] = min(places[below], places[above] - least)
+    for line, end, place in zip(drawn, ends, places):
+        look = {"color": line.get_color(), "linewidth": 0.6, "clip_on": False}
+        look |= {"axesA": axes, "axesB": axes}
+        leader = ConnectionPatch(end, (1.03, place), "data", "axes fraction", **look)
+        axes.add_artist(leader)
+        look = {"color": line.get_color(), "va": "center", "transform": axes.transAxes}
+        axes.text(1.04, place, line.get_label(), **look)
 
 
 def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
@@ -139,6 +166,35 @@ def dots(groups, x_label, title, axes=None):
     return axes.figure
 
 
+def stacked(bars, x_label, title):
+    """Draw one lying bar a name, cut into parts, each part in its colour with its number.
+
+    Args:
+        bars: {name: {part: length}}, the same parts in each; the first is drawn on top.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = canvas(width=8.6, height=1.5 + 0.62 * len(bars))
+    parts = [part for part in next(iter(bars.values())) if any(bar[part] for bar in bars.values())]
+    left = np.zeros(len(bars))
+    whole = max(sum(bar.values()) for bar in bars.values())
+    for part, colour in zip(parts, cycle(EIGHT)):
+        lengths = np.array([bar[part] for bar in bars.values()])
+        axes.barh(range(len(bars)), lengths, 0.6, left, color=colour, edgecolor="white", label=part)
+        light = sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) > 350
+        for place, (start, length) in enumerate(zip(left, lengths)):
+            if length > 0.05 * whole:
+                look = {"ha": "center", "va": "center", "color": "black" if light else "white"}
+                axes.text(start + length / 2, place, f"{length:.1f}", fontsize=9, **look)
+        left += lengths
+    axes.set_yticks(range(len(bars)), bars)
+    axes.invert_yaxis()
+    axes.set(xlabel=x_label, title=title)
+    figure.legend(loc="outside lower left", ncols=3, fontsize=8.5)
+    return figure
+
+
 def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
     """Draw one labelled point a name.
 
@@ -170,7 +226,7 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
     logarithmic axis. Labels are placed where they meet no point and no other label.
 
     Args:
-        panels: {name of the cost: {name: (cost, value)}}.
+        panels: {name of the cost: {name: (cost, value), or None to leave it out}}.
         high: True where a high value is good (an accuracy), False where a low one is (an error).
         spread: {name: half length of its error bar}, or None.
         hollow: names whose markers are left open.
@@ -183,18 +239,22 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
     figure, grid = canvas(rows, columns, 4.1 * columns, 3.4 * rows, squeeze=False, sharey=True)
     labels = []
     for axes, (cost, points) in zip(grid.flat, panels.items()):
-        for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
+        for (name, point), colour, marker in zip(points.items(), cycle(EIGHT), cycle(MARKERS)):
+            if point is None:
+                continue
+            x, y = point
             error = spread[name] if spread else 0
             face = "white" if name in hollow else colour
             look = {"color": colour, "markerfacecolor": face, "markersize": 7, "capsize": 2}
             axes.errorbar(x, y, error or None, fmt=marker, elinewidth=1, **look)
             labels.append((axes, name, x, y, error))
-        x, y = np.array(list(points.values()), float).T
+        x, y = np.array([point for point in points.values() if point], float).T
         front = pareto_front(x, y if high else -y)
         axes.plot(x[front], y[front], "--", color="grey", linewidth=1, zorder=0, label="front")
         axes.set(xscale="log", xlabel=cost)
-        wide = x.max() > 40 * x.min()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
+        ticks = ((40, (1,)), (4, (1, 2, 5)), (0, (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8)))
+        subs = next(subs for least, subs in ticks if x.max() > least * x.min())
+        axes.xaxis.set_major_locator(LogLocator(subs=subs))
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(0.18)
@@ -286,7 +346,8 @@ def forest(groups, title):
             ends = np.array([difference, low, high, *np.ravel([] if effect is None else effect)])
             ends = ends[np.isfinite(ends) & (ends > 0 if log else True)]
             reach.append(np.abs(size(ends)).max())
-        limit = 1.08 * min(max(reach), 4 * float(np.median(reach)))
+        papers = [size(row[4]) for row in rows if isinstance(row[4], (int, float))]
+        limit = 1.08 * max(min(max(reach), 4 * float(np.median(reach))), *np.abs(papers), 0)
         left, right = (np.exp(-limit), np.exp(limit)) if log else (-limit, limit)
         axes.axvline(zero, color="0.45", linewidth=1, zorder=0)
         for place, (_, difference, low, high, effect, outcome) in enumerate(rows):
@@ -399,6 +460,38 @@ def images(pictures, titles=None, columns=8, title="", side=1.1, signed=False):
             axes.set_title(titles[i], fontsize=8, loc="center")
     if title:
         figure.suptitle(title, x=0, ha="left", fontsize=11)
+    return figure
+
+
+def over_pictures(pictures, maps, titles, marked=(), columns=5, side=1.45):
+    """Draw maps over pictures: grey where a map is zero, bright where it is high.
+
+    A map of fewer pixels than its picture is stretched over it.
+
+    Args:
+        pictures: grey ones, (height, width) or (height, width, 1).
+        maps: one a picture, (height, width), none below zero; one scale for all.
+        titles: one text a picture.
+        marked: numbers of those that get a frame.
+
+    Returns:
+        The figure.
+    """
+    rows = -(-len(pictures) // columns)
+    size = side * columns, (side + 0.28) * rows
+    figure, grid = canvas(rows, columns, *size, squeeze=False)
+    limit = max(float(one.max()) for one in maps) or 1.0
+    for axes in grid.flat:
+        axes.axis("off")
+    for i, (axes, picture, one) in enumerate(zip(grid.flat, pictures, maps)):
+        high, wide = picture.shape[:2]
+        extent = (-0.5, wide - 0.5, high - 0.5, -0.5)
+        axes.imshow(picture.reshape(high, wide), extent=extent)
+        look = {"cmap": "inferno", "vmin": 0, "vmax": limit, "alpha": 0.65}
+        axes.imshow(one, extent=extent, interpolation="bilinear", **look)
+        axes.set_title(titles[i], fontsize=9, weight="bold" if i in marked else "normal")
+        if i in marked:
+            axes.add_patch(Rectangle((-0.5, -0.5), wide, high, fill=False, ec=COLOURS[1], lw=4))
     return figure
 
 

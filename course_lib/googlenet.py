@@ -5,7 +5,7 @@ Section and table numbers are the paper's.
 import keras
 from keras import ops
 
-from course_lib.arguments import check, check_choice, check_common
+from course_lib.arguments import check, check_choice, check_image_input
 from course_lib.layers import Block, ConvUnit, LocalResponseNormalization, max_pool
 
 
@@ -156,7 +156,7 @@ def GoogLeNet(
     smallest = {"paper": (15, 31), "small": (4, 8)}[stem][pool4 == 3]
     if auxiliary:
         smallest = {"paper": 79, "small": 20}[stem]
-    check_common(input_shape, classes, smallest, "GoogLeNet", dropout)
+    check_image_input(input_shape, classes, smallest, "GoogLeNet", dropout)
     batch = "batch" if normalization == "batch" else None
 
     def scaled(channels):

@@ -8,7 +8,7 @@ activation. The last gives logits, one score a class. Arrays keep their type, fl
 import keras
 import numpy as np
 
-from course_lib.arguments import check_choice, check_common
+from course_lib.arguments import check_choice, check_image_input
 from course_lib.layers import PixelPermutation
 
 # name: (the function of the sum s, its slope written with the function's own output h)
@@ -148,7 +148,7 @@ def MLP(
     Raises:
         ValueError: an argument is not one of the above.
     """
-    check_common(input_shape, classes, 1, "MLP")
+    check_image_input(input_shape, classes, 1, "MLP")
     check_choice("activation", activation, tuple(ACTIVATIONS))
     if not all(isinstance(units, int) and units > 0 for units in hidden):
         raise ValueError(f"hidden is {hidden!r}; allowed: positive integers, one a hidden layer.")

@@ -4,7 +4,7 @@ Applications, arXiv:1704.04861 (2017). Section numbers are the paper's.
 
 import keras
 
-from course_lib.arguments import check, check_choice, check_common
+from course_lib.arguments import check, check_choice, check_image_input
 from course_lib.layers import BatchNormalization, Block, ConvUnit
 
 EPSILON = 1e-3  # not in the paper: the authors' TensorFlow code and keras.applications
@@ -101,7 +101,7 @@ def MobileNet(
         stem_strides: stride of the first convolution: 2, or 1 for images of 28 to 64 pixels.
         dropout: share of pooled features dropped in training; the paper names none.
     """
-    check_common(input_shape, classes, 1, "MobileNet", dropout)
+    check_image_input(input_shape, classes, 1, "MobileNet", dropout)
     check_choice("activation", activation, ("relu", "relu6"))
     check_choice("stem_strides", stem_strides, (1, 2))
     check("alpha", alpha, alpha > 0, "a number above 0 (the paper has 0.25 to 1)")

@@ -8,7 +8,7 @@ from functools import partial
 import keras
 from keras import ops
 
-from course_lib.arguments import check, check_choice, check_common, check_count
+from course_lib.arguments import check, check_choice, check_count, check_image_input
 from course_lib.layers import Block, ConvUnit, padded_pool
 
 
@@ -132,7 +132,7 @@ def ResNet(
             the plain counterpart; option A has the same parameters and multiply-adds.
     """
     check_choice("depth", depth, tuple(STAGES))
-    check_common(input_shape, classes, 1, "ResNet")
+    check_image_input(input_shape, classes, 1, "ResNet")
     blocks, bottleneck = STAGES[depth]
     same = (bottleneck, shortcut, stride_on, normalization, conv_bias)
     image = keras.Input(input_shape, name="image")
@@ -171,7 +171,7 @@ def CifarResNet(
     whole = isinstance(depth, int) and depth >= 8 and depth % 6 == 2
     check("depth", depth, whole, "6n + 2, that is 8, 14, 20, 26 and so on")
     check_count("width", width)
-    check_common(input_shape, classes, 1, "ResNet")
+    check_image_input(input_shape, classes, 1, "ResNet")
     image = keras.Input(input_shape, name="image")
     x = unit(width, 3, stem_strides, normalization=normalization, name="conv1")(image)
     for stage in range(3):

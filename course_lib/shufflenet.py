@@ -5,7 +5,7 @@ Network for Mobile Devices, CVPR 2018, arXiv:1707.01083v2. Section numbers are t
 import keras
 from keras import ops
 
-from course_lib.arguments import check, check_channels, check_choice, check_common
+from course_lib.arguments import check, check_channels, check_choice, check_image_input
 from course_lib.layers import BatchNormalization, Block, ConvUnit, padded_pool
 
 
@@ -164,7 +164,7 @@ def ShuffleNet(
 
     Source: sec. 3.3, table 1.
     """
-    check_common(input_shape, classes, 1, "ShuffleNet")
+    check_image_input(input_shape, classes, 1, "ShuffleNet")
     check_choice("groups", groups, tuple(STAGE2))
     check_choice("stem", stem, ("paper", "small"))
     check("width", width, width > 0, "a number above 0")

@@ -5,7 +5,7 @@
 import keras
 from keras import ops
 
-from course_lib.arguments import check, check_choice, check_common
+from course_lib.arguments import check, check_choice, check_image_input
 from course_lib.layers import Block, ConvUnit, max_pool
 
 
@@ -98,7 +98,7 @@ def SqueezeNet(
     (filters, kernel, stride), pools = VERSIONS[version]
     if stem is not None:
         filters, kernel, stride = stem
-    check_common(input_shape, classes, 7 * stride + kernel, "SqueezeNet", dropout)
+    check_image_input(input_shape, classes, 7 * stride + kernel, "SqueezeNet", dropout)
     if base_e < 2 or incr_e < 0 or freq < 1:
         raise ValueError(
             f"base_e, incr_e and freq are {base_e}, {incr_e} and {freq}; allowed: at least 2, 0, 1."

@@ -271,7 +271,7 @@ class _Way:
     """Walks a graph back from an end: {node: what is drawn}, {node: the nodes before it}."""
 
     def __init__(self, things, sources):
-        self.things, self.sources = things, sources
+        self.things, self.sources, self.met = things, sources, set()
         self.behind = functools.cache(self._behind)
 
     def _behind(self, node):
@@ -284,8 +284,9 @@ class _Way:
         """Return the parts after `start` up to `end`; exits are ends of their own on the way."""
         found, now, passed = [], end, {}
         while now != start:
-            if now not in self.things:
+            if now not in self.things or now in self.met:
                 raise ValueError("branches cross here; only nested ones can be drawn.")
+            self.met.add(now)
             before = self.sources[now]
             passed[now] = self.things[now]
             if len(before) > 1:

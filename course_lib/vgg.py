@@ -6,7 +6,7 @@ from numbers import Real
 
 import keras
 
-from course_lib.arguments import check, check_choice, check_common
+from course_lib.arguments import check, check_choice, check_image_input
 from course_lib.layers import BatchNormalization, LocalResponseNormalization
 
 CHANNELS = (64, 128, 256, 512, 512)
@@ -71,7 +71,7 @@ def VGG(
     else:
         check_choice("initialization", initialization, INITIALIZATIONS)
     check_choice("pool_padding", pool_padding, ("valid", "same"))
-    check_common(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG", dropout)
+    check_image_input(input_shape, classes, 32 if pool_padding == "valid" else 1, "VGG", dropout)
     check("width", width, width * min(CHANNELS) >= 1, f"at least {1 / min(CHANNELS)}")
 
     def start():

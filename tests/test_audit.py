@@ -174,11 +174,12 @@ def test_a_sequential_that_begins_with_an_input_needs_no_input_shape():
         audit(keras.Sequential([L.Flatten(), L.Dense(10)]))
 
 
-def test_auditing_changes_no_weight():
+def test_auditing_changes_no_weight_and_no_layer():
     model = chain(L.BatchNormalization(), L.Dropout(0.5), L.Conv2D(2, 3))
     before = model.get_weights()
     audit(model)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())
 
 
 def test_command_line(capsys):

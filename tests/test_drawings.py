@@ -76,6 +76,7 @@ def test_a_network_is_drawn_whole_and_can_be_read(name, monkeypatch):
     for blocks in WAYS.get(name, ("grouped",)):
         figure = drawings.network({name: model}, blocks)
         assert figures.collisions(figure) == []
+        assert figure.get_facecolor() == (1, 1, 1, 1)  # on a dark page, too
         assert figure.get_size_inches()[0] * 100 <= drawings.WIDTH + 2
     keras.backend.clear_session()
 
@@ -89,10 +90,10 @@ def test_a_block_can_be_read(name):
 
 
 def test_blocks_that_repeat_are_drawn_once_with_their_number():
-    found = texts(drawings.network(zoo.build("densenet121")))
-    assert [text for text in found if text.startswith("×")] == ["× 6", "× 12", "× 24", "× 16"]
-    sides = [text for text in found if text in ("224", "112", "56", "28", "14", "7")]
-    assert sides == ["224", "112", "56", "28", "14", "7"]
+    found = texts(drawings.network(zoo.build("densenet_small")))
+    assert [text for text in found if text.startswith("×")] == ["× 4"] * 3
+    sides = [text for text in found if text in ("28", "14", "7", "3")]
+    assert sides == ["28", "14", "7", "3"]
 
 
 def test_two_groups_are_two_towers_where_the_paper_has_them():
@@ -121,6 +122,14 @@ def test_what_is_folded_away_is_told_in_the_right_place():
     assert (first.then, second.then, split.join.then) == (("norm", "ReLU"), ("norm",), ("ReLU",))
     block = structure.parts(DenseBlock(2, 12), (8, 8, 24))
     assert block[0].parts[0].branches[1][0].first == ("norm", "ReLU")
+
+
+def test_a_product_with_one_number_a_channel_has_the_size_of_the_picture():
+    image = keras.Input((32, 32, 8))
+    gate = keras.layers.Dense(8)(keras.layers.GlobalAveragePooling2D()(image))
+    gated = keras.layers.Multiply()([image, keras.layers.Reshape((1, 1, 8))(gate)])
+    found = texts(drawings.network(keras.Model(image, keras.layers.Conv2D(4, 1)(gated))))
+    assert [text for text in found if text in ("32", "1")] == ["32", "1", "32"]
 
 
 def test_wrong_arguments_are_told():

@@ -116,6 +116,13 @@ def test_forest_shows_every_row_with_its_outcome_and_marks_what_leaves_the_scale
     assert high > 6
 
 
+def test_forest_shows_the_papers_effect_beside_much_smaller_intervals():
+    near = ("a", 0.1, -0.1, 0.3, 0.2, "0 x")
+    missing = ("b", float("nan"), float("nan"), float("nan"), 9.0, "? x")
+    (axes,) = figures.forest({"points": [near, near, near, missing]}, "Claims").axes
+    assert axes.get_xlim()[1] > 9
+
+
 def test_collisions_are_found():
     figure, axes = figures.canvas(width=4, height=3)
     axes.plot([0, 1], [0, 1])
@@ -123,8 +130,47 @@ def test_collisions_are_found():
     assert figures.collisions(figure) == []
     axes.text(0.5, 0.5, "here")
     axes.text(0.52, 0.5, "there")
-    axes.text(2, 0.5, "far away")
-    assert figures.collisions(figure) == [
-        "'here' and 'there' overlap",
-        "'far away' leaves the canvas",
-    ]
+    figure.text(0.97, 0.5, "far away")
+    faults = ["'here' and 'there' overlap", "'far away' leaves the canvas"]
+    assert sorted(figures.collisions(figure)) == sorted(faults)
+
+
+def test_names_at_the_ends_of_lines_do_not_meet_and_have_their_lines_colour():
+    lines = {name: ([1, 2], [k, 90 + k / 10]) for k, name in enumerate("abcdefgh")}
+    figure = figures.curves(lines, "pictures", "accuracy in %", "Eight", ends=True)
+    assert figures.collisions(figure) == []
+    names = {text.get_text(): text for text in figure.axes[0].texts}
+    assert list(names) == list(lines)
+    assert [text.get_color() for text in names.values()] == list(figures.EIGHT)
+    heights = [text.get_position()[1] for text in names.values()]
+    assert heights == sorted(heights), "the names stand in the order of the ends"
+
+
+def test_trade_off_keeps_the_look_of_the_others_where_one_is_left_out():
+    points = {"a": (1, 50), "b": (2, 60), "c": (4, 80)}
+    whole = figures.trade_off({"cost": points}, "accuracy in %", "Trade")
+    part = figures.trade_off({"cost": {**points, "b": None}}, "accuracy in %", "Trade")
+
+    def looks(figure):
+        lines = [line for line in figure.axes[0].lines if line.get_marker() in figures.MARKERS]
+        return [(line.get_marker(), line.get_color()) for line in lines]
+
+    assert looks(part) == [looks(whole)[0], looks(whole)[2]]
+
+
+def test_stacked_bars_say_their_parts_and_leave_out_what_none_has():
+    bars = {"one": {"a": 3.0, "b": 0.0, "c": 1.0}, "two": {"a": 2.0, "b": 0.0, "c": 2.5}}
+    figure = figures.stacked(bars, "milliseconds", "Time")
+    assert figures.collisions(figure) == []
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "c"]
+    ends = [bar.get_x() + bar.get_width() for bar in figure.axes[0].containers[-1]]
+    assert ends == [4.0, 4.5]
+
+
+def test_maps_over_pictures_share_one_scale_and_the_marked_have_a_frame():
+    pictures, maps = np.zeros((3, 28, 28, 1)), [np.full((3, 3), k) for k in (1.0, 2.0, 4.0)]
+    figure = figures.over_pictures(pictures, maps, "abc", marked=[1], columns=2)
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert [axes.images[1].get_clim() for axes in drawn] == [(0, 4)] * 3
+    assert [len(axes.patches) for axes in drawn] == [0, 1, 0]
+    assert figures.collisions(figure) == []

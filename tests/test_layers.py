@@ -252,9 +252,9 @@ def test_composite_layers_survive_saving(tmp_path):
         (lambda: layers.LocalResponseNormalization(n=4), "n is 4; allowed: an odd"),
         (lambda: layers.ConvUnit(4, 3, normalization="layer"), "'layer'; allowed: 'batch', None"),
         (lambda: layers.ConvUnit(4, 3, padding=-1), "padding is -1; allowed"),
-        (lambda: arguments.check_common((28, 28), 10, 8, "Net"), r"input_shape is \(28, 28\)"),
-        (lambda: arguments.check_common((8, 28, 1), 10, 9, "Net"), "at least 9 x 9 pixels"),
-        (lambda: arguments.check_common((28, 28, 1), 1, 9, "Net"), "classes is 1; allowed"),
+        (lambda: arguments.check_image_input((28, 28), 10, 8, "Net"), r"input_shape is \(28, 28\)"),
+        (lambda: arguments.check_image_input((8, 28, 1), 10, 9, "Net"), "at least 9 x 9 pixels"),
+        (lambda: arguments.check_image_input((28, 28, 1), 1, 9, "Net"), "classes is 1; allowed"),
     ],
 )
 def test_wrong_arguments_say_what_is_allowed(make, message):

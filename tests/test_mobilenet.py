@@ -155,6 +155,7 @@ def test_each_layer_sees_only_its_own_channel_before_the_pointwise_convolution()
     assert moved[0] == moved[2] == 0 < moved[1]
 
 
+@pytest.mark.slow
 @given(
     alpha=st.floats(0.05, 1.5),
     separable=st.booleans(),

@@ -65,6 +65,7 @@ print(json.dumps(norms))
 """
 
 
+@pytest.mark.slow
 def test_gradient_norms_are_the_same_on_jax(tmp_path):
     model, (images, labels) = network(), batch()
     weights = {f"w{i}": weight for i, weight in enumerate(model.get_weights())}

@@ -5,6 +5,8 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
+
 from course_lib import ledger, zoo
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,7 @@ def test_the_table_of_networks_says_what_the_ledgers_say():
     assert list(papers) == [], "papers without a row"
 
 
+@pytest.mark.slow
 def test_the_tables_are_what_records_ledgers_and_benchmarks_say():
     """Row by row and both ways: the README between the comments is what the script would write."""
     filled = runpy.run_path(str(ROOT / "scripts/results.py"))["filled"]

@@ -34,6 +34,14 @@ def test_source_shows_what_computes_and_folds_the_rest():
     assert "x is below 0" in markdown.partition("<details>")[2]
 
 
+def conditional(x, y=None):
+    return x if y is None else [y for _ in (lambda: x)()]
+
+
+def test_source_takes_expressions_that_have_a_body_of_their_own():
+    assert "return x if y is None else" in repr(rich.source(conditional))
+
+
 def test_source_of_methods_and_classes():
     call = repr(rich.source(ChannelShuffle.call, ChannelShuffle.build))
     assert call.startswith("# course_lib.shufflenet.ChannelShuffle.call\ndef call(self, inputs):")

@@ -206,6 +206,7 @@ def test_rounding_of_widths_that_do_not_divide(value, groups, width, expected):
     assert multiple(value, groups, width) == expected
 
 
+@pytest.mark.slow
 @given(
     groups=st.sampled_from(list(STAGE2)),
     width=st.floats(0.2, 1.2),

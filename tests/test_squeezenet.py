@@ -135,6 +135,7 @@ def test_dropout_works_in_training_alone():
     assert relative_error(model(x, training=True), model(x, training=False)) > 0.01
 
 
+@pytest.mark.slow
 @given(
     version=st.sampled_from(["1.0", "1.1"]),
     bypass=st.sampled_from([None, "simple", "complex"]),

@@ -36,7 +36,7 @@ TOOLS = """
 import importlib.util, os
 import course_lib
 assert importlib.util.find_spec("tensorflow") is None
-from course_lib import audit, data, training, zoo
+from course_lib import audit, data, experiments, training, zoo
 import keras
 print(keras.backend.backend(), isinstance(data.load().train, tuple))
 splits = data.load(train_limit=256, augment=True)
@@ -44,12 +44,17 @@ model = zoo.build("squeezenet_small")
 training.fit(model, splits, epochs=1, progress=False)
 few = tuple(part[:300] for part in splits.test)
 print(training.evaluate(model, few)["images"], audit.audit(model).macs > 0)
+run = experiments.Run("toy", "one", "mlp_small", data={"train_limit": 256}, recipe={"epochs": 1})
+record, _ = experiments.train(run, seed=0, progress=False)
+print(record["input"], record["test"]["images"], sorted(record["versions"]))
 """
 
 
 @pytest.mark.slow
-def test_data_training_and_audit(environment):
-    assert run(environment, "-c", TOOLS) == ["jax True", "300 True"]
+def test_data_training_audit_and_experiments(environment):
+    printed = run(environment, "-c", TOOLS)
+    assert printed[:2] == ["jax True", "300 True"]
+    assert printed[2] == "numpy 10000 ['jax', 'keras', 'numpy', 'python']"
 
 
 def test_a_backend_that_was_chosen_stays(environment):
