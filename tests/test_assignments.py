@@ -14,7 +14,7 @@ import pytest
 from nbclient import NotebookClient
 from notebook_tools import NOTEBOOKS, ROOT
 
-from course_lib.checks import BLANK, Exercise, load
+from course_lib.checks import BLANK, UNFORESEEN, Exercise, load
 
 NAMES = sorted(path.stem for path in (NOTEBOOKS / "assignments/source").glob("*/*.ipynb"))
 
@@ -228,7 +228,7 @@ def test_a_wrong_answer_gets_its_own_hint(name, answer, said):
     passed, words = said(exercise, answer)
     assert passed is False
     assert answer.says in words
-    assert words.startswith("Not right yet: ")
+    assert words.startswith("Not right yet: ") and UNFORESEEN not in words
     assert words.endswith(f"(Notebook {name}, section “{exercise.section}”)")
 
 
@@ -280,7 +280,42 @@ ODD += [1e30, object(), (np.nan,) * 4, [(np.nan, np.nan)] * 3, [1, 2, 3, 4], lam
 def test_an_odd_result_is_a_message_and_no_traceback(name, key, value, said):
     passed, words = said(exercises(name)[key], lambda *arguments: value)
     assert passed is False
-    assert words.startswith("Not right yet: ")
+    assert words.startswith("Not right yet: ") and UNFORESEEN not in words
+
+
+class Uncomparable:
+    """Whatever is done with it fails in another way than numbers do."""
+
+    def __getattribute__(self, name):
+        raise RuntimeError(f"no {name}")
+
+
+STRANGE = {
+    "generator": (lambda *arguments: (i for i in range(3)), "is a generator"),
+    "class": (lambda *arguments: dict, "a class comes back, not what it makes"),
+    "its argument": (lambda *arguments: arguments[0] if arguments else 3, ""),
+    "ends the program": (lambda *arguments: exit(), "stops with SystemExit"),
+    "uncomparable": (lambda *arguments: Uncomparable(), ""),
+}
+
+
+@each_exercise
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_strange_answer_is_a_message_and_no_traceback(name, key, kind, said):
+    answer, says = STRANGE[kind]
+    passed, words = said(exercises(name)[key], answer)
+    assert passed is False and words.startswith("Not right yet: ")
+    assert says in words
+
+
+def test_what_a_test_does_not_foresee_is_named(said):
+    def test(answer):
+        answer()["a"]
+
+    exercise = Exercise("thing", "01_mlp", "x", "", ("a", "b"), test)
+    passed, words = said(exercise, lambda: 3)
+    assert passed is False
+    assert f"what `thing` returns {UNFORESEEN} (TypeError: 'int' object" in words
 
 
 @each_exercise

@@ -63,6 +63,24 @@ def error_curve(answer):
         },
         1e-5,
     )
+    for kind in ("quicksort", "stable"):
+        for order in (
+            np.argsort(-scores, axis=1, kind=kind),
+            np.argsort(scores, axis=1, kind=kind)[:, ::-1],
+        ):
+            place = order[np.arange(n), labels]
+            recognise(
+                found,
+                {
+                    "argsort gives the classes in the order of their scores, not the rank of each "
+                    "class. The rank is the place at which the label stands in that order.": (
+                        curve(place + 1)
+                    ),
+                    "argsort gives the classes in the order of their scores, not their ranks; and "
+                    "a rank begins at 1.": curve(place),
+                },
+                1e-5,
+            )
     between = found.shape == right.shape and np.all((curve(lucky) <= found) & (found <= right))
     if between and not same(found, right, 1e-5):
         raise Mistake(
@@ -97,7 +115,12 @@ def refuses(answer, text, labels, file, reason):
     """Raise `Mistake` unless the answer raises ValueError for a text that breaks a rule."""
     try:
         answer.function(text, labels.copy())
-    except ValueError:
+    except ValueError as error:
+        if not str(error).strip():
+            raise Mistake(
+                f"{file} is refused without a word. Say in the ValueError what is wrong, so that "
+                "the team can mend it."
+            ) from None
         return
     except Exception as error:
         raise Mistake(
@@ -179,6 +202,11 @@ def judge(answer):
         ),
         (FILE.replace("8,2,7,5,9", "8,2,7,5"), "a line of four guesses", "there must be five."),
         (FILE.replace("8,2,7,5,9", "8,2,7,5,9,0"), "a line of six guesses", "there must be five."),
+        (
+            FILE.replace("8,2,7,5,9", "8,2,7,5,9,8"),
+            "a line of six guesses with one class twice",
+            "there must be five; len(set(guess)) alone lets this through.",
+        ),
     )
     for text, file, reason in cases:
         refuses(answer, text, LABELS, file, reason)
@@ -273,6 +301,8 @@ def scale_and_crop(answer):
             [512, 512, 256, 224],
             [375, 500, 256, 224],
             [100, 155, 32, 28],
+            [300, 453, 256, 224],
+            [512, 512, 256, 227],
         ]
     )
     height, width, shorter, side = photographs.T
@@ -326,6 +356,13 @@ def scale_and_crop(answer):
             ),
             "half a pixel is rounded up. Round the corner down: // 2.": (
                 place(high, wide, (high - side + 1) // 2, (wide - side + 1) // 2)
+            ),
+            "half a pixel is rounded with round(), which goes to the even number: 81.5 becomes 82. "
+            "Round the corner down: // 2.": (
+                place(high, wide, np.rint((high - side) / 2), np.rint((wide - side) / 2))
+            ),
+            "halving both before subtracting cuts off twice. Subtract first: (new - side) // 2.": (
+                place(high, wide, high // 2 - side // 2, wide // 2 - side // 2)
             ),
             "the corner is not always a whole number: divide with // 2.": (
                 place(high, wide, (high - side) / 2, (wide - side) / 2)
@@ -395,6 +432,10 @@ def ten_crop_test(answer):
             "these are logits. Softmax turns them into probabilities.": both.mean(axis=0),
             "softmax goes along the squares. It belongs along the classes, axis=1.": (
                 softmax(both, axis=0).mean(axis=0)
+            ),
+            "softmax is taken twice.": softmax(softmax(both)).mean(axis=0),
+            "the probabilities are averaged, and softmax is taken of them once more.": softmax(
+                softmax(both).mean(axis=0)
             ),
             "the probabilities are not averaged: one row for each square came back.": softmax(both),
             "the probabilities are added up. Take their mean.": softmax(both).sum(axis=0),

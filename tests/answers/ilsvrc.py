@@ -313,6 +313,25 @@ def judge_counters(text, labels):
     return bad1 / len(labels), bad5 / len(labels)
 
 
+@wrong("judge", "a line of six guesses with one class twice is accepted")
+def judge_set_alone(text, labels):
+    rows = sorted([int(v) for v in row] for row in list(csv.reader(text.splitlines()))[1:])
+    if [row[0] for row in rows] != list(range(len(labels))):
+        raise ValueError("every picture needs one line")
+    if any(len({*row[1:]}) != 5 for row in rows):
+        raise ValueError("five different guesses are needed")
+    hits = np.array([row[1:6] for row in rows]) == labels[:, None]
+    return [1 - hits[:, 0].mean(), 1 - hits.any(axis=1).mean()]
+
+
+@wrong("judge", "is refused without a word")
+def judge_silent(text, labels):
+    try:
+        return judge_csv(text, labels)
+    except ValueError:
+        raise ValueError from None
+
+
 # interval
 
 
@@ -697,3 +716,35 @@ def ten_negative_slices(image, side, network):
     five = np.array([left[:side], left[-side:], right_[:side], right_[-side:], middle], "float32")
     first, second = softmax(network(five)), softmax(network(np.flip(five, axis=2)))
     return list((first.mean(axis=0) + second.mean(axis=0)) / 2)
+
+
+@wrong("ten_crop_test", "softmax is taken twice")
+def ten_softmax_twice(image, side, network):
+    def shares(z):
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    h, w, _ = image.shape
+    corners = [(0, 0), (0, w - side), (h - side, 0), (h - side, w - side)]
+    corners.append(((h - side) // 2, (w - side) // 2))
+    squares = np.stack([image[r : r + side, c : c + side] for r, c in corners])
+    return shares(shares(network(np.concatenate([squares, squares[:, :, ::-1]])))).mean(axis=0)
+
+
+@wrong("scale_and_crop", "half a pixel is rounded with round()")
+def crop_round(height, width, shorter, side):
+    scale = shorter / min(height, width)
+    high, wide = round(height * scale), round(width * scale)
+    return high, wide, round((high - side) / 2), round((wide - side) / 2)
+
+
+@wrong("scale_and_crop", "halving both before subtracting cuts off twice")
+def crop_halves(height, width, shorter, side):
+    scale = shorter / min(height, width)
+    high, wide = round(height * scale), round(width * scale)
+    return high, wide, high // 2 - side // 2, wide // 2 - side // 2
+
+
+@wrong("error_curve", "argsort gives the classes in the order of their scores, not the rank")
+def curve_argsort_as_rank(scores, labels):
+    rank = np.argsort(-scores, axis=1)[np.arange(len(labels)), labels]
+    return [np.mean(rank >= k) for k in range(1, scores.shape[1] + 1)]
