@@ -55,16 +55,18 @@ class Exercise:
     def check(self, answer):
         """Print one message: correct, or what is wrong and where to read. Return True or False."""
         try:
-            self.judge(answer)
+            note = self.judge(answer)
         except Mistake as mistake:
             where = f"(Notebook {self.notebook}, section “{self.section}”)"
             say(f"{mistake.verdict}: {mistake} {where}")
             return False
         say(f"Correct: {self.correct}")
+        if note:
+            say(note)
         return True
 
     def judge(self, answer):
-        """Test an answer.
+        """Test an answer; return what is to be told of a right one, or None.
 
         Raises:
             Mistake: and nothing else, whatever was answered. An object that a test did not foresee
@@ -72,7 +74,7 @@ class Exercise:
         """
         try:
             with np.errstate(all="ignore"):
-                self.test(Answer(self.name, answer))
+                return self.test(Answer(self.name, answer))
         except Mistake:
             raise
         except Exception as error:
@@ -144,6 +146,8 @@ class Answer:
         given = copy.deepcopy(arguments)
         try:
             result = self.function(*given)
+        except Mistake:  # from a function that the check handed in
+            raise
         except (Exception, SystemExit) as error:
             if isinstance(error, ValueError) and str(error) == BLANK:
                 raise Blank(
