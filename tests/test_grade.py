@@ -13,7 +13,11 @@ from course_lib.checks import BLANK, grade, load
 
 pytestmark = pytest.mark.slow  # runs notebooks
 
-NAME = "01_mlp"
+NAME = "03_ilsvrc"
+WRONG_LEAKED = (
+    "def leaked(train, test, guesses, labels):\n"
+    "    return np.arange(4), 0.5, 0.5  # <script>alert(1)</script>"
+)
 SOLUTIONS = {key: facts["solution"] for key, facts in load(NAME)["exercises"].items()}
 FULL = [str(facts["points"]) for facts in load(NAME)["exercises"].values()]
 NOTHING = ["0"] * len(FULL)
@@ -44,7 +48,7 @@ def blank():
 
 
 def edited_tests():
-    book = solved(layer="def layer(x, w, b):\n    return x @ w")
+    book = solved(leaked=WRONG_LEAKED)
     for cell in book.cells:
         if ".check(" in cell.source:
             cell.source = "passed = True\nq = None\nassert passed\nprint('Correct: of course')"
@@ -52,10 +56,11 @@ def edited_tests():
 
 
 def checks_of_something_else():
-    book = solved(layer="def layer(x, w, b):\n    return x @ w")
+    book = solved(leaked=WRONG_LEAKED)
     for cell in book.cells:
         cell.source = cell.source.replace(
-            "passed = q.layer.check(layer)", "q.layer.check(lambda x, w, b: x)  # all the same"
+            "passed = q.leaked.check(leaked)",
+            "q.leaked.check(lambda *given: given)  # all the same",
         )
     return book
 
@@ -63,7 +68,7 @@ def checks_of_something_else():
 def deleted_cells():
     """Only the answers are left, and not all of them."""
     book = solved()
-    book.cells = [cell for cell in book.cells if grade_id(cell) in list(SOLUTIONS)[1:]]
+    book.cells = [cell for cell in book.cells if grade_id(cell) in list(SOLUTIONS)[:-1]]
     return book
 
 
@@ -75,8 +80,8 @@ def doubled_cells():
 
 
 def answered_twice():
-    book = solved(layer="def layer(x, w, b):\n    return x @ w")
-    book.cells.append(new_code_cell(SOLUTIONS["layer"]))
+    book = solved(leaked=WRONG_LEAKED)
+    book.cells.append(new_code_cell(SOLUTIONS["leaked"]))
     return book
 
 
@@ -92,62 +97,61 @@ def saved_by_colab():
 
 def own_cells():
     """Helpers, prints to stderr, a failing cell, a plot magic, and a failing line of one's own."""
+    answer = SOLUTIONS["leaked"].replace("(train, train[:, :, ::-1])", "turns(train)")
     book = solved(
-        layer="import sys\nprint('working', file=sys.stderr)\n\n"
-        "def layer(x, w, b):\n    return relu(x @ w + b)\n\nlayer(1, 2)"
+        leaked=f"import sys\nprint('working', file=sys.stderr)\n\n{answer}\n\nleaked(1, 2)"
     )
-    place = next(i for i, cell in enumerate(book.cells) if grade_id(cell) == "layer")
+    place = next(i for i, cell in enumerate(book.cells) if grade_id(cell) == "leaked")
     book.cells[place:place] = [
-        new_code_cell("%matplotlib inline\nrelu = lambda x: x * (x > 0)\nundefined_name"),
+        new_code_cell("%matplotlib inline\nturns = lambda p: (p, p[:, :, ::-1])\nundefined_name"),
         new_code_cell("input('your name?')"),
     ]
     return book
 
 
-CRASH = "def cross_entropy(logits, labels):\n    import os\n    os.abort()"
-STUBBORN = """def layer(x, w, b):
+CRASH = "def ten_crop_test(image, side, network):\n    import os\n    os.abort()"
+STUBBORN = """def leaked(train, test, guesses, labels):
     while True:
         try:
             while True:
                 pass
         except KeyboardInterrupt:
             pass"""
-WRONG_LAYER = "def layer(x, w, b):\n    return np.maximum(x @ w, 0)  # <script>alert(1)</script>"
 
 # student -> (notebook, points for each exercise, a part of the remark)
 CLASS = {
     "ada": (solved(), FULL, ""),
     "김 민수": (solved(), FULL, ""),
     "blank": (blank(), NOTHING, ""),
-    "wrong": (solved(layer=WRONG_LAYER), without("layer"), ""),
-    "edited": (edited_tests(), without("layer"), ""),
-    "other arguments": (checks_of_something_else(), without("layer"), ""),
-    "deleted": (deleted_cells(), without("layer"), ""),
+    "wrong": (solved(leaked=WRONG_LEAKED), without("leaked"), ""),
+    "edited": (edited_tests(), without("leaked"), ""),
+    "other arguments": (checks_of_something_else(), without("leaked"), ""),
+    "deleted": (deleted_cells(), without("ten_crop_test"), ""),
     "doubled": (doubled_cells(), FULL, ""),
-    "twice": (answered_twice(), FULL, "layer is defined in 2 cells, the last counts"),
+    "twice": (answered_twice(), FULL, "leaked is defined in 2 cells, the last counts"),
     "colab": (saved_by_colab(), FULL, ""),
     "own": (own_cells(), FULL, ""),
     "raise left": (
-        solved(layer=SOLUTIONS["layer"] + f'\n    raise ValueError("{BLANK}")'),
+        solved(leaked=SOLUTIONS["leaked"] + f'\n    raise ValueError("{BLANK}")'),
         FULL,
         "",
     ),
-    "syntax": (solved(layer="def layer(x, w, b)\n    return 1"), without("layer"), ""),
-    "renamed": (solved(layer="def my_layer(x, w, b):\n    return x"), without("layer"), ""),
+    "syntax": (solved(leaked="def leaked(train, test)\n    return 1"), without("leaked"), ""),
+    "renamed": (solved(leaked="def mine(train, test):\n    return 1"), without("leaked"), ""),
     "loop": (
-        solved(layer=STUBBORN),
-        without("layer"),
-        "layer: stopped after 10 s: an endless loop?",
+        solved(leaked=STUBBORN),
+        without("leaked"),
+        "leaked: stopped after 10 s: an endless loop?",
     ),
     "loop outside": (
-        solved(initialise=SOLUTIONS["initialise"] + "\n\nwhile True:\n    print('on and on')"),
-        without("initialise"),
+        solved(many_files=SOLUTIONS["many_files"] + "\n\nwhile True:\n    print('on and on')"),
+        without("many_files"),
         "a cell was left out, stopped after 10 s: an endless loop?",
     ),
     "crash": (
-        solved(cross_entropy=CRASH),
-        without("cross_entropy"),
-        "cross_entropy: the kernel died: a crash, or no memory left",
+        solved(ten_crop_test=CRASH),
+        without("ten_crop_test"),
+        "ten_crop_test: the kernel died: a crash, or no memory left",
     ),
     "not json": ("this is no notebook", None, "not graded: not a notebook"),
     "no notebook": ("[1, 2]", None, "not graded: not a notebook"),
@@ -164,7 +168,7 @@ def graded(tmp_path_factory):
         text = book if isinstance(book, str) else json.dumps(copy.deepcopy(book))
         (folder / f"{student}.ipynb").write_text(text, encoding="utf-8")
     ada = (folder / "ada.ipynb").read_text(encoding="utf-8")
-    for path in ("named/01_mlp.ipynb", "named/draft.ipynb", "any name/mine.ipynb"):
+    for path in ("named/03_ilsvrc.ipynb", "named/draft.ipynb", "any name/mine.ipynb"):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text("" if "draft" in path else ada, encoding="utf-8")
     for path in ("several/a.ipynb", "several/b.ipynb", "several/.ipynb_checkpoints/c.ipynb"):
@@ -175,7 +179,7 @@ def graded(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         lines = []
         patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(words)))
-        grade.main([str(folder), "01", "--out", str(out), "--timeout", "10"])
+        grade.main([str(folder), "03", "--out", str(out), "--timeout", "10"])
     with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     return rows, out, lines
@@ -199,7 +203,7 @@ def test_folders_of_students(graded):
     assert points(rows["named"]) == points(rows["any name"]) == FULL
     assert rows["several"]["total"] == rows["empty"]["total"] == ""
     assert rows["several"]["remark"] == (
-        "not graded: 2 notebooks in the folder: name the one to grade 01_mlp.ipynb"
+        "not graded: 2 notebooks in the folder: name the one to grade 03_ilsvrc.ipynb"
     )
     assert rows["empty"]["remark"] == "not graded: there is no notebook in the folder"
 
@@ -216,11 +220,11 @@ def test_everybody_has_one_row_one_page_and_one_line(graded):
 
 
 FEEDBACK = {
-    "ada": "Correct: a whole layer is one matrix product.",
+    "ada": "Correct: six of thirty test pictures were known.",
     "blank": "Not written yet: put your code in place",
-    "wrong": "Not right yet: the bias is missing: add b to x @ w",
-    "deleted": "No cell defines `layer`: it was deleted or renamed.",
-    "renamed": "No cell defines `layer`: it was deleted or renamed.",
+    "wrong": "Not right yet: The list of leaking pictures, sorted, has shape (4,)",
+    "deleted": "No cell defines `ten_crop_test`: it was deleted or renamed.",
+    "renamed": "No cell defines `leaked`: it was deleted or renamed.",
     "syntax": "The cell does not run: SyntaxError: expected",
     "loop": "The check did not end: stopped after 10 s: an endless loop?",
     "loop outside": "The cell does not run: stopped after 10 s",
@@ -237,7 +241,7 @@ def test_the_feedback_page_says_why(graded, student):
 
 def test_feedback_shows_the_answer_and_runs_nothing_of_it(graded):
     page = (graded[1] / "wrong.html").read_text(encoding="utf-8")
-    assert "<h2>layer: 0 of 1</h2>" in page and "<h2>gradients: 3 of 3</h2>" in page
+    assert "<h2>leaked: 0 of 2</h2>" in page and "<h2>judge: 2 of 2</h2>" in page
     assert "&lt;script&gt;alert(1)" in page and "<script" not in page and "http" not in page
 
 
@@ -254,7 +258,7 @@ def test_a_submission_runs_neither_its_own_checks_nor_keras():
     steps = grade.plan([cell.source for cell in solved().cells], NAME, grade.Result("x"))
     assert [step.checks for step in steps if step.checks] == list(SOLUTIONS)
     own = "\n".join(step.source for step in steps if not step.checks)
-    assert "def gradients" in own
+    assert "def judge" in own
     assert ".check(" not in own and "course_lib.start(" not in own
 
 
@@ -272,11 +276,11 @@ def test_only_the_end_of_a_flood_of_output_is_kept():
 
 def test_too_many_crashes_end_one_submission_and_not_the_class(tmp_path, monkeypatch):
     monkeypatch.setattr(grade, "KERNELS", 1)
-    steps = grade.plan([CRASH, SOLUTIONS["layer"]], NAME, result := grade.Result("x"))
+    steps = grade.plan([CRASH, SOLUTIONS["leaked"]], NAME, result := grade.Result("x"))
     grade.run(steps, 20)
     grade.judge(steps, NAME, result)
-    assert result.messages["cross_entropy"].startswith("The check did not end: the kernel died")
-    assert result.messages["layer"] == "Not reached: too many cells hang or crash."
+    assert result.messages["ten_crop_test"].startswith("The check did not end: the kernel died")
+    assert result.messages["leaked"] == "Not reached: too many cells hang or crash."
     assert sum(result.points.values()) == 0
 
 

@@ -16,6 +16,7 @@ Solutions, points and imports come from the assignment's one source notebook, th
 
 import copy
 import functools
+import inspect
 import json
 import textwrap
 import traceback
@@ -24,6 +25,7 @@ from importlib import resources
 
 import numpy as np
 
+UNFORESEEN = "is nothing that this check can use"
 BLANK = "write your answer here"  # what the unfilled cell raises; scripts/assignments.py puts it
 
 
@@ -53,14 +55,34 @@ class Exercise:
     def check(self, answer):
         """Print one message: correct, or what is wrong and where to read. Return True or False."""
         try:
-            with np.errstate(all="ignore"):
-                self.test(Answer(self.name, answer))
+            note = self.judge(answer)
         except Mistake as mistake:
             where = f"(Notebook {self.notebook}, section “{self.section}”)"
             say(f"{mistake.verdict}: {mistake} {where}")
             return False
         say(f"Correct: {self.correct}")
+        if note:
+            say(note)
         return True
+
+    def judge(self, answer):
+        """Test an answer; return what is to be told of a right one, or None.
+
+        Raises:
+            Mistake: and nothing else, whatever was answered. An object that a test did not foresee
+                is named; the tests of the course accept this message for none of their answers.
+        """
+        try:
+            with np.errstate(all="ignore"):
+                return self.test(Answer(self.name, answer))
+        except Mistake:
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise Mistake(
+                f"what `{self.name}` returns {UNFORESEEN} ({reason}). Compare it with the "
+                "docstring: is it what is asked for there?"
+            ) from None
 
     def hint(self, number=1):
         """Print hint `number`, counted from 1; a later hint says more than an earlier one.
@@ -124,7 +146,9 @@ class Answer:
         given = copy.deepcopy(arguments)
         try:
             result = self.function(*given)
-        except Exception as error:
+        except Mistake:  # from a function that the check handed in
+            raise
+        except (Exception, SystemExit) as error:
             if isinstance(error, ValueError) and str(error) == BLANK:
                 raise Blank(
                     f"put your code in place of the `raise` line of `{self.name}`, run that cell, "
@@ -133,6 +157,15 @@ class Answer:
             raise Mistake(self.explain(error)) from None
         if result is None or result is Ellipsis:
             raise Mistake(f"nothing comes back. End `{self.name}` with a return line.")
+        if inspect.isgenerator(result):
+            raise Mistake(
+                f"`{self.name}` is a generator: it has `yield` where it needs `return`, or "
+                "round brackets around a loop. Return the numbers themselves."
+            )
+        if isinstance(result, type):
+            raise Mistake(
+                f"a class comes back, not what it makes. Call it: `{result.__name__}(...)`."
+            )
         for position, (before, after) in enumerate(zip(arguments, given, strict=True), start=1):
             if isinstance(before, np.ndarray) and not np.array_equal(before, after):
                 raise Mistake(
@@ -229,10 +262,83 @@ def parts(result, names):
 
 
 def expect_model(model, input_shape):
-    """Raise `Mistake` unless `model` is a `keras.Model` with one input of that shape."""
+    """Return `model` as one that can be looked at: built, with one input and one output.
+
+    A `Sequential` without `Input` and a subclassed model are built here. This is the one place
+    that meets the learner's object; what it returns has `weights`, `output_shape` and layers.
+
+    Args:
+        model: what the answer returned; anything.
+        input_shape: (height, width, channels) of the pictures.
+
+    Raises:
+        Mistake: no `keras.Model`, or one for other pictures or with several outputs.
+    """
     import keras  # few exercises need it
 
+    if isinstance(model, keras.KerasTensor):
+        raise Mistake(
+            "this is what a layer gave back, not yet a model. End with "
+            "keras.Model(image, x), where image is the keras.Input."
+        )
     if not isinstance(model, keras.Model):
         raise Mistake(f"return a keras.Model; this is a {type(model).__name__}.")
-    if len(model.inputs) != 1 or tuple(model.inputs[0].shape[1:]) != input_shape:
-        raise Mistake(f"the model should have one input of shape {input_shape}.")
+    try:
+        inputs = list(model.inputs)
+    except (AttributeError, TypeError, ValueError):  # not built, or subclassed
+        inputs = None
+    wanted = f"the model should have one input of shape {input_shape}"
+    if inputs is not None:
+        if len(inputs) != 1:
+            raise Mistake(f"{wanted}; it has {len(inputs)} inputs.")
+        batch, *shape = inputs[0].shape
+        if batch is not None:
+            raise Mistake(f"the batch size is fixed. Leave it open: keras.Input({input_shape}).")
+        if len(shape) != len(input_shape) or any(
+            side not in (None, right) for side, right in zip(shape, input_shape, strict=True)
+        ):
+            raise Mistake(f"{wanted}; its input has {tuple(shape)}.")
+    ready = inputs is not None and tuple(shape) == input_shape
+    try:
+        image = inputs[0] if ready else keras.Input(input_shape)
+        outputs = model.outputs if ready else keras.tree.flatten(model(image))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Mistake(
+            f"the model does not take pictures of shape {input_shape}: {type(error).__name__} "
+            f"({reason})."
+        ) from None
+    if len(outputs) != 1 or not isinstance(outputs[0], keras.KerasTensor):
+        raise Mistake(
+            f"the model should have one output; it has {len(outputs)}. Join them, or return the "
+            "last one alone."
+        )
+    if ready and (isinstance(model, keras.Sequential) or not keras.tree.is_nested(model.output)):
+        return model
+    return keras.Model(image, outputs[0])
+
+
+def response(model, x):
+    """Return what a model from `expect_model` makes of one picture, as float64.
+
+    Raises:
+        Mistake: it fails, or gives other numbers each time it is trained: a dropout layer.
+    """
+    import keras
+
+    def run(training):
+        return numbers(keras.ops.convert_to_numpy(model(x[None], training=training)))[0]
+
+    kept = model.get_weights()
+    try:
+        result, first, again = run(False), run(True), run(True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Mistake(f"the model stops with {type(error).__name__} ({reason}).") from None
+    model.set_weights(kept)  # batch normalisation has moved its averages
+    if not np.array_equal(first, again, equal_nan=True):
+        raise Mistake(
+            "in training the same picture gives other numbers each time: there is a Dropout "
+            "layer in it, or noise. The paper has none at this place."
+        )
+    return result

@@ -5,7 +5,15 @@ Facts: Huang, Liu, van der Maaten and Weinberger 2017, section 3.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, expect_model, numbers, recognise
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    numbers,
+    recognise,
+    response,
+)
 
 exercise = assignment("08_densenet")
 
@@ -23,6 +31,11 @@ exercise = assignment("08_densenet")
 def dense_channels(answer):
     blocks = ((24, 12, 4), (64, 32, 6), (10, 3, 1))
     got = [numbers(answer(*block), f"dense_channels{block}") for block in blocks]
+    if any(channels.ndim == 0 for channels in got):
+        raise Mistake(
+            "one number comes back: the last. Return the whole list, the input of the block first: "
+            "what each layer sees, and at the end what the block gives."
+        )
 
     def made(rule):
         return np.concatenate([rule(*block) for block in blocks])
@@ -323,11 +336,10 @@ def composite(x, weights, steps, epsilon):
     ),
 )
 def dense_layer(answer):
-    import keras  # only this exercise needs it
 
     height, width, c, k = 5, 6, 7, 3
     model = answer((height, width, c), k)
-    expect_model(model, (height, width, c))
+    model = expect_model(model, (height, width, c))
     shape, wanted = tuple(model.output_shape[1:]), (height, width, c + k)
     reasons = {
         (height, width, k): "the input is missing: put it beside the result, Concatenate().",
@@ -372,7 +384,7 @@ def dense_layer(answer):
         values.append(value)
     model.set_weights(values)
     x = rng.normal(size=(height, width, c)).astype("float32")
-    got = numbers(keras.ops.convert_to_numpy(model(x[None])))[0]
+    got = response(model, x)
     x = x.astype("float64")
 
     def beside(steps, first=None):

@@ -13,6 +13,7 @@ from course_lib.checks import (
     numbers,
     parts,
     recognise,
+    response,
     shaped,
 )
 
@@ -218,14 +219,11 @@ def relu(x):
     ),
 )
 def inception(answer):
-    import keras  # only this exercise needs it
 
     shape, filters = (7, 6, 5), (2, 3, 4, 6, 7, 8)
     one, reduce3, three, reduce5, five, projection = filters
     model = answer(shape, filters)
-    expect_model(model, shape)
-    if len(model.outputs) != 1:
-        raise Mistake("the model should have one output: the four branches, concatenated.")
+    model = expect_model(model, shape)
     kernels = {
         tuple(w.shape): w for w in model.trainable_weights if len(w.shape) == 4
     }  # every shape is another: the channel counts differ
@@ -282,7 +280,7 @@ def inception(answer):
     by_length = {w.shape[0]: numbers(w) for w in model.weights if len(w.shape) == 1}
     used = {name: (numbers(kernels[k]), by_length[k[-1]]) for name, k in wanted.items()}
     x = rng.normal(size=shape).astype("float32")
-    got = numbers(keras.ops.convert_to_numpy(model(x[None])))[0]
+    got = response(model, x)
     x = x.astype("float64")
 
     def module(inner=relu, outer=relu, last=lambda x: x, pooling=pool, order=(0, 1, 2, 3), late=1):
@@ -317,6 +315,9 @@ def inception(answer):
             "the pooling is missing: the projection sees the input itself.": module(pooling=plain),
             "the branches are in another order: 1x1, 3x3, 5x5, pooling.": module(
                 order=(3, 0, 1, 2)
+            ),
+            "the 5 x 5 branch stands before the 3 x 3 one. The order is 1x1, 3x3, 5x5, pooling.": (
+                module(order=(0, 2, 1, 3))
             ),
         },
         "With random weights the output",
@@ -387,10 +388,15 @@ def total_loss(answer):
     each = [entropy_of(head, labels) for head in heads]
     main, aux1, aux2 = (float(np.mean(one)) for one in each)
     right = main + 0.3 * aux1 + 0.3 * aux2
+    shares = [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in heads]
+    twice = [float(np.mean(entropy_of(p, labels))) for p in shares]
     expect(
         answer(*heads, labels),
         right,
         {
+            "softmax is taken twice: the loss got probabilities where it takes logits.": (
+                twice[0] + 0.3 * twice[1] + 0.3 * twice[2]
+            ),
             "the heads count as much as the main loss. Each counts 0.3.": main + aux1 + aux2,
             "only the main loss is there.": main,
             "the main loss counts 0.3 too. It counts 1.": 0.3 * (main + aux1 + aux2),

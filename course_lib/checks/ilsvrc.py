@@ -1,11 +1,20 @@
-"""The exercises of assignment 03: judging guesses, and preparing photographs as the challenge did.
+"""The exercises of assignment 03: a judge, a leaderboard, and the ways to be first without merit.
 
 Facts: Russakovsky et al. 2015, arXiv:1409.0575; Wilson 1927; Krizhevsky et al. 2012, sec. 4.1.
 """
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, same, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    networks,
+    numbers,
+    parts,
+    recognise,
+    shaped,
+)
 
 exercise = assignment("03_ilsvrc")
 
@@ -13,70 +22,6 @@ exercise = assignment("03_ilsvrc")
 def several(result, names):
     """Return the numbers that an answer should return, as an array."""
     return np.array([shaped(v, (), n) for v, n in zip(parts(result, names), names, strict=True)])
-
-
-@exercise(
-    section="The rule: five guesses",
-    correct="the curve falls, and ends at 0: with all classes guessed nobody is wrong.",
-    hints=(
-        "The rank of a label is the number of classes, itself included, whose score is at least "
-        "as high as its own. With k guesses a picture is wrong if its rank is greater than k.",
-        "own = scores[np.arange(len(labels)), labels] picks the score of each label. Compare "
-        "scores >= own[:, None] and add up along axis 1: that is the rank.",
-    ),
-)
-def error_curve(answer):
-    rng = np.random.default_rng(3)
-    scores, labels = rng.integers(0, 6, size=(25, 7)).astype(float), rng.integers(0, 7, size=25)
-    n, classes = scores.shape
-    own = scores[np.arange(n), labels]
-    k = np.arange(1, classes + 1)
-
-    def curve(rank):
-        return np.array([np.sum(rank > guesses) for guesses in k]) / n
-
-    ordered = np.sort(scores, axis=1)
-    rank = np.array(
-        [classes - np.searchsorted(r, o, "left") for r, o in zip(ordered, own, strict=True)]
-    )
-    lucky = np.array(
-        [classes + 1 - np.searchsorted(r, o, "right") for r, o in zip(ordered, own, strict=True)]
-    )
-    right = curve(rank)
-    upwards = np.array([np.searchsorted(r, o, "right") for r, o in zip(ordered, own, strict=True)])
-    found = numbers(answer(scores, labels), "The curve")
-    recognise(
-        found,
-        {
-            "ties are decided for the model. A class that scores as high as the label is ranked "
-            "before it: compare with >=.": curve(lucky),
-            "these are the shares that are right. The error is the share that is wrong.": 1 - right,
-            "the errors are in percent. Return shares between 0 and 1.": 100 * right,
-            "these are numbers of pictures. Divide by how many there are.": n * right,
-            "every error stands one place too late. With k guesses wrong is rank > k, and k begins "
-            "at 1.": curve(rank + 1),
-            "these are the shares whose label stands exactly at rank k. Wrong are all that stand "
-            "further down.": np.array([np.mean(rank == guesses) for guesses in k]),
-            "the lowest score is ranked first. Rank the highest first.": curve(upwards),
-            "the last error is missing: go up to as many guesses as there are classes.": right[:-1],
-            "there is an error for 0 guesses in front. Begin with one guess.": np.append(1, right),
-        },
-        1e-5,
-    )
-    between = found.shape == right.shape and np.all((curve(lucky) <= found) & (found <= right))
-    if between and not same(found, right, 1e-5):
-        raise Mistake(
-            "some ties are decided for the model, by the order of the classes: sorting has to put "
-            "one of two equal scores first. Compare scores instead."
-        )
-    expect(found, right, {}, "The curve")
-    equal = np.zeros((4, 5))
-    expect(
-        answer(equal, np.array([0, 4, 2, 0])),
-        [1.0, 1.0, 1.0, 1.0, 0.0],
-        {},
-        "For a network that gives every class the same score, the curve",
-    )
 
 
 FILE = """\
@@ -97,7 +42,12 @@ def refuses(answer, text, labels, file, reason):
     """Raise `Mistake` unless the answer raises ValueError for a text that breaks a rule."""
     try:
         answer.function(text, labels.copy())
-    except ValueError:
+    except ValueError as error:
+        if not str(error).strip():
+            raise Mistake(
+                f"{file} is refused without a word. Say in the ValueError what is wrong, so that "
+                "the team can mend it."
+            ) from None
         return
     except Exception as error:
         raise Mistake(
@@ -179,6 +129,11 @@ def judge(answer):
         ),
         (FILE.replace("8,2,7,5,9", "8,2,7,5"), "a line of four guesses", "there must be five."),
         (FILE.replace("8,2,7,5,9", "8,2,7,5,9,0"), "a line of six guesses", "there must be five."),
+        (
+            FILE.replace("8,2,7,5,9", "8,2,7,5,9,8"),
+            "a line of six guesses with one class twice",
+            "there must be five; len(set(guess)) alone lets this through.",
+        ),
     )
     for text, file, reason in cases:
         refuses(answer, text, LABELS, file, reason)
@@ -256,85 +211,280 @@ def interval(answer):
         expect(pair, wanted, what=f"interval{case}", tolerance=1e-4)
 
 
+def wilson(wrong, n, z=1.96):
+    """The interval of `interval`, as the roots of a quadratic."""
+    share, square = wrong / n, z**2 / n
+    return np.sort(np.roots([1 + square, -2 * share - square, share**2]).real)
+
+
+def team_file(labels, first, five, seed):
+    """Return the text of a team that is right with so many first guesses, and with five."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for i, label in enumerate(labels):
+        others = rng.permutation([c for c in range(10) if c != label])
+        guess = others[:5]
+        if i < first:
+            guess = np.append(label, others[:4])
+        elif i < five:
+            guess = np.insert(others[:4], 1 + i % 4, label)
+        lines.append(",".join(map(str, [i, *guess])))
+    rng.shuffle(lines)
+    return "\n".join(["image,guess1,guess2,guess3,guess4,guess5", *lines, ""])
+
+
 @exercise(
-    section="From a photograph to the input of a network",
-    correct="300 x 451 becomes 256 x 385, and the square begins at row 16, column 80.",
+    section="What happened: the winners, and one person",
+    correct="a place on a leaderboard is worth as much as the pictures behind it: three teams "
+    "cannot be told apart.",
     hints=(
-        "Both sides are multiplied by the same number: shorter / min(height, width).",
-        "After scaling, new_height - side rows are left over. Half of them, rounded down with "
-        "// 2, lie above the square. The same holds for the columns.",
+        "Call your judge for each file inside try: ... except ValueError as error, and put "
+        "str(error) into the dictionary of the refused.",
+        "interval(wrong, n) wants the number of wrong pictures: round(top5 * len(labels)).",
+        "Sort by the pair (top-5 error, top-1 error): rows.sort(key=...). A team is level with the "
+        "first if the first's error lies within the team's own interval.",
     ),
 )
-def scale_and_crop(answer):
-    photographs = np.array(
-        [
-            [300, 451, 256, 224],
-            [640, 427, 256, 224],
-            [512, 512, 256, 224],
-            [375, 500, 256, 224],
-            [100, 155, 32, 28],
-        ]
+def leaderboard(answer):
+    labels = np.random.default_rng(8).integers(0, 10, size=60)
+    plans = {"Oslo": (30, 49), "Busan": (34, 54), "Lima": (38, 54), "Turin": (20, 56)}
+    plans["Accra"] = (44, 45)
+    files = {team: team_file(labels, *plan, seed=i) for i, (team, plan) in enumerate(plans.items())}
+    broken = files["Oslo"].splitlines(keepends=True)
+    files = {"Quito": "".join([*broken[:3], *broken[4:]]), **files}
+    n = len(labels)
+    top1 = {team: 1 - first / n for team, (first, _) in plans.items()}
+    top5 = {team: 1 - five / n for team, (_, five) in plans.items()}
+    order = sorted(plans, key=lambda team: (top5[team], top1[team]))
+    rows, refused = parts(answer(files, labels), ("the rows", "the refused"))
+    if not isinstance(refused, dict):
+        raise Mistake("the refused should be a dictionary: team -> why its file was refused.")
+    if not isinstance(rows, (list, tuple)):
+        raise Mistake("the rows should be a list, the best team first.")
+    names = ("team", "top-5 error", "low", "high", "level")
+    rows = [parts(row, names) for row in rows]
+    teams = [str(row[0]) for row in rows]
+    if "Quito" in teams:
+        raise Mistake("a team whose file is refused (Quito lacks a picture) has no place.")
+    if sorted(teams) != sorted(order):
+        raise Mistake(
+            f"the rows name {', '.join(teams) or 'nobody'}; wanted are {', '.join(order)}."
+        )
+    orders = {
+        "the worst comes first. The lowest error should.": order[::-1],
+        "the order is that of the top-1 errors. Teams are ranked by the top-5 error.": sorted(
+            plans, key=lambda team: (top1[team], top5[team])
+        ),
+        "the teams stand in the order of the files, not of their errors.": list(plans),
+        "two teams have the same top-5 error. The lower top-1 error goes first.": sorted(
+            plans, key=lambda team: (top5[team], -top1[team])
+        ),
+        "the order is that of the alphabet.": sorted(plans),
+    }
+    for message, wrong_order in orders.items():
+        if teams == wrong_order and teams != order:
+            raise Mistake(message)
+    if teams != order:
+        raise Mistake(f"the order is {', '.join(teams)}; it should be {', '.join(order)}.")
+    right = np.array([[top5[team], *wilson(n * top5[team], n)] for team in order])
+    first = np.array([[top1[team], *wilson(n * top1[team], n)] for team in order])
+    got = np.array(
+        [[float(shaped(v, (), k)) for v, k in zip(row[1:4], names[1:4])] for row in rows]
     )
-    height, width, shorter, side = photographs.T
-    names = ("new_height", "new_width", "top", "left")
-
-    def nearest(a, b, c):
-        """a * b / c, rounded to the nearest whole number, without fractions."""
-        return (2 * a * b + c) // (2 * c)
-
-    def place(high, wide, top=None, left=None):
-        top = (high - side) // 2 if top is None else top
-        left = (wide - side) // 2 if left is None else left
-        return np.stack([high, wide, top, left], axis=1)
-
-    short, long = np.minimum(height, width), np.maximum(height, width)
-    high, wide = nearest(height, shorter, short), nearest(width, shorter, short)
-    right = place(high, wide)
-    got = np.array([several(answer(*map(int, photo)), names) for photo in photographs])
-    recognise(
+    expect(
         got,
+        right,
         {
-            "the longer side is scaled to `shorter` pixels. Scale the shorter one: min.": (
-                place(nearest(height, shorter, long), nearest(width, shorter, long))
+            "the errors and intervals are those of the best guess alone, top-1.": first,
+            "the errors are in percent. Return shares between 0 and 1.": 100 * right,
+            "the intervals are those of the top-1 errors.": np.c_[right[:, 0], first[:, 1:]],
+            "these are the shares that are right. An error is the share that is wrong.": np.c_[
+                1 - right[:, 0], [wilson(n - n * top5[team], n) for team in order]
+            ],
+            "low and high are swapped.": right[:, [0, 2, 1]],
+            "interval got the share of wrong pictures in place of their number.": np.c_[
+                right[:, 0], [wilson(top5[team], n) for team in order]
+            ],
+        },
+        "The table of error, low and high",
+        1e-4,
+    )
+    best = right[0]
+    level = [bool(low <= best[0] <= high) for _, low, high in right]
+    found = numbers([row[4] for row in rows], "level")
+    expect(
+        found.astype(int),
+        np.array(level, int),
+        {
+            "level is True where two intervals overlap. That is too generous: ask whether the "
+            "first's error lies within the team's interval.": [
+                int(low <= best[2]) for _, low, high in right
+            ],
+            "level is turned around: True where a team cannot be told from the first.": [
+                int(not value) for value in level
+            ],
+            "level is True only for the first. Others may not be told from it.": [1, 0, 0, 0, 0],
+            "level is True where the errors are equal. Ask for the interval.": [
+                int(error == best[0]) for error, _, _ in right
+            ],
+        },
+        "level",
+    )
+    if sorted(refused) != ["Quito"]:
+        raise Mistake(f"refused should be Quito alone; these are {', '.join(map(str, refused))}.")
+    if not str(refused["Quito"]).strip() or not isinstance(refused["Quito"], str):
+        raise Mistake("say why Quito is refused: str(error) of the judge's ValueError.")
+
+
+def mirrored(pictures):
+    return pictures[..., ::-1]
+
+
+@exercise(
+    section="ImageNet: pictures sorted by meaning",
+    correct="six of thirty test pictures were known. The error without them is the honest one. "
+    "Large data sets are searched like this before a challenge.",
+    hints=(
+        "Compare every test picture with every training picture at once: "
+        "np.abs(test[:, None] - train).max(axis=(2, 3)) is a table of the largest differences.",
+        "Do it again with the training pictures mirrored, train[:, :, ::-1]. A test picture leaks "
+        "if in one of the two tables its row has a number of at most 0.02.",
+        "wrong = guesses != labels. The error of all is wrong.mean(), the honest one is that of "
+        "wrong[~leaks].",
+    ),
+)
+def leaked(answer):
+    rng = np.random.default_rng(9)
+    train, test = rng.random((40, 5, 6)), rng.random((30, 5, 6))
+    exact, saved, turned = [4, 17], [9, 22], [2, 28]
+    test[exact] = train[[7, 31]]
+    test[saved] = np.clip(train[[12, 3]] + rng.uniform(-0.018, 0.018, (2, 5, 6)), 0, 1)
+    test[turned] = mirrored(train[[20, 39]])
+    test[13] = train[5]
+    test[13, 2, 3] = 1 - train[5, 2, 3]  # another picture: one pixel differs by much
+    test[14] = train[6, ::-1]  # upside down is another picture
+    labels = rng.integers(0, 10, size=30)
+    guesses = labels.copy()
+    guesses[[0, 5, 8, 11, 20, 25, 13]] += 1  # none of them leaks
+    guesses %= 10
+    leaks = np.zeros(30, bool)
+    leaks[exact + saved + turned] = True
+    wrong = guesses != labels
+    names = ("the leaking pictures", "the error", "the honest error")
+    places, error, honest = parts(answer(train, test, guesses, labels), names)
+    places = numbers(places, names[0])
+    right = np.flatnonzero(leaks)
+    recognise(
+        np.sort(places.ravel()),
+        {
+            "this says of each test picture whether it leaks, or of a sample. Return their "
+            "numbers: np.flatnonzero.": np.sort(leaks.astype(int)),
+            "these are numbers of training pictures. Return those of test pictures.": np.sort(
+                [7, 31, 12, 3, 20, 39]
             ),
-            "both sides get `shorter` pixels, which squeezes the photograph. Keep the "
-            "proportions.": place(shorter, shorter),
-            "the height is always scaled to `shorter` pixels. Take the shorter side, which may be "
-            "the width.": place(shorter, nearest(width, shorter, height)),
-            "the other side is cut off, not rounded: use round().": (
-                place(height * shorter // short, width * shorter // short)
+            "only exact copies are found. A pixel may differ by up to 0.02.": np.sort(exact),
+            "mirrored copies are missed: compare with the training pictures turned left to right "
+            "too.": np.sort(exact + saved),
+            "copies that were saved again are missed: a pixel may differ by up to 0.02.": np.sort(
+                exact + turned
             ),
-            "the other side is not a whole number: use round().": (
-                place(height * shorter / short, width * shorter / short)
+            "a picture in which one pixel differs by much counts as a copy. Look at the largest "
+            "difference, not at the mean.": np.sort(exact + saved + turned + [13]),
+            "a picture that is upside down counts as a copy. Only left and right are exchanged.": (
+                np.sort(exact + saved + turned + [14])
             ),
-            "the photograph keeps its size. Scale it first.": place(height, width),
-            "height and width are swapped.": place(wide, high),
-            "top and left are swapped: top goes with the height.": (
-                place(high, wide, (wide - side) // 2, (high - side) // 2)
+            "pictures are turned upside down, and not left to right.": np.sort(
+                exact + saved + [14]
             ),
-            "the square lies in the upper left corner. Put it in the middle.": (
-                place(high, wide, 0 * high, 0 * high)
-            ),
-            "this is the middle of the photograph. Return the corner of the square around it.": (
-                place(high, wide, high // 2, wide // 2)
-            ),
-            "all that is left over lies above and to the left. Half of it should.": (
-                place(high, wide, high - side, wide - side)
-            ),
-            "the square is placed in the photograph before it was scaled.": (
-                place(high, wide, (height - side) // 2, (width - side) // 2)
-            ),
-            "half a pixel is rounded up. Round the corner down: // 2.": (
-                place(high, wide, (high - side + 1) // 2, (wide - side + 1) // 2)
-            ),
-            "the corner is not always a whole number: divide with // 2.": (
-                place(high, wide, (high - side) / 2, (wide - side) / 2)
-            ),
+            "these are the pictures that do not leak.": np.flatnonzero(~leaks),
         },
     )
-    for photo, four, wanted in zip(photographs.tolist(), got, right, strict=True):
-        for name, value, correct in zip(names, four, wanted.tolist(), strict=True):
-            expect(value, correct, what=f"{name} of scale_and_crop{tuple(photo)}")
+    expect(np.sort(places.ravel()), right, {}, "The list of leaking pictures, sorted,")
+    right_error, right_honest = wrong.mean(), wrong[~leaks].mean()
+    expect(
+        float(shaped(error, (), names[1])),
+        right_error,
+        {
+            "this is the share that is right. An error is the share that is wrong.": 1
+            - right_error,
+            "this is a number of pictures. Divide by how many there are.": wrong.sum(),
+            "the first error is that of all test pictures.": right_honest,
+        },
+        "The error of all",
+    )
+    expect(
+        float(shaped(honest, (), names[2])),
+        right_honest,
+        {
+            "the honest error is divided by all pictures. Divide by those that do not leak.": (
+                wrong[~leaks].sum() / 30
+            ),
+            "this is the error on the leaking pictures.": wrong[leaks].mean(),
+            "this is the share that is right. An error is the share that is wrong.": (
+                1 - right_honest
+            ),
+        },
+        "The honest error",
+    )
+
+
+CHOICES = (
+    "both rise",
+    "only the public score rises",
+    "only the fresh score rises",
+    "neither rises",
+)
+
+
+def best_of(files, part):
+    """Return the score in % of the best of so many files of pure guesses, the mean of 30 trials.
+
+    The best is the one that scores highest on the public pictures.
+    """
+    if part not in ("public", "fresh"):
+        raise Mistake(f"part is {part!r}; allowed: 'public', 'fresh'.")
+    if isinstance(files, bool) or not isinstance(files, (int, np.integer)):
+        raise Mistake(f"files is {files!r}; allowed: a whole number from 1 to 1000.")
+    if not 1 <= files <= 1000:
+        raise Mistake(f"files is {files}; allowed: 1 to 1000.")
+    rng = np.random.default_rng(12)
+    scores = []
+    for _ in range(30):
+        public, fresh = rng.binomial(100, 0.1, size=(2, files))
+        scores.append((public if part == "public" else fresh)[public.argmax()])
+    return float(np.mean(scores))
+
+
+@exercise(
+    section="A judge of our own",
+    correct="the best of many files is the luckiest. This is why a challenge limits how often a "
+    "team may ask the judge, and keeps pictures that nobody has asked about.",
+    hints=(
+        "predict('...') first, with one of the four sentences. Then ask for one file and for many, "
+        "on both parts: measure(1, 'public'), measure(1, 'fresh'), measure(500, 'public') ...",
+        "Compare one file with hundreds on each part. A difference below two points is chance.",
+    ),
+)
+def many_files(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, best_of)
+    found = {}
+    for part in ("public", "fresh"):
+        counts = sorted(files for files, where in measured if where == part)
+        if len(counts) < 2 or counts[-1] < 50 * counts[0]:
+            raise Mistake(
+                f"on the {part} pictures you measured {counts or 'nothing'}: take one file and, "
+                "say, 500, on both parts."
+            )
+        found[part] = measured[counts[-1], part] - measured[counts[0], part]
+    rises = found["public"] > 2, found["fresh"] > 2
+    right = CHOICES[{(True, True): 0, (True, False): 1, (False, True): 2}.get(rises, 3)]
+    if concluded != right:
+        raise Mistake(
+            f"from one file to many the public score moved by {found['public']:+.1f} points and "
+            f"the fresh one by {found['fresh']:+.1f}; less than two is chance. {concluded!r} does "
+            "not fit."
+        )
+    return networks.tell(answer.name, measured, concluded)
 
 
 def softmax(z, axis=-1):
@@ -395,6 +545,10 @@ def ten_crop_test(answer):
             "these are logits. Softmax turns them into probabilities.": both.mean(axis=0),
             "softmax goes along the squares. It belongs along the classes, axis=1.": (
                 softmax(both, axis=0).mean(axis=0)
+            ),
+            "softmax is taken twice.": softmax(softmax(both)).mean(axis=0),
+            "the probabilities are averaged, and softmax is taken of them once more.": softmax(
+                softmax(both).mean(axis=0)
             ),
             "the probabilities are not averaged: one row for each square came back.": softmax(both),
             "the probabilities are added up. Take their mean.": softmax(both).sum(axis=0),

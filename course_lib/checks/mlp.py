@@ -1,283 +1,20 @@
-"""The exercises of assignment 01: a multilayer perceptron, written out in NumPy."""
+"""The exercises of assignment 01: a multilayer perceptron in NumPy, from the start to 85 %."""
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    networks,
+    numbers,
+    parts,
+    recognise,
+    same,
+    shaped,
+)
 
 exercise = assignment("01_mlp")
-
-
-@exercise(
-    section="The neuron",
-    correct="a whole layer is one matrix product. Four examples, three inputs, two neurons.",
-    hints=(
-        "One neuron: multiply each input by its weight, add up, add the bias. The product x @ w "
-        "does this for all examples and all neurons at once.",
-        "The activation comes last, on the finished sum: np.maximum(sum, 0).",
-    ),
-)
-def layer(answer):
-    x = np.array([[1.0, 2.0, -1.0], [0.5, -1.0, 2.0], [-2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    w = np.array([[1.0, -2.0], [0.5, 1.0], [-1.5, 0.25]])
-    b = np.array([0.75, -0.5])
-    total = x @ w
-    expect(
-        answer(x, w, b),
-        np.maximum(total + b, 0),
-        {
-            "the bias is missing: add b to x @ w, before the activation.": np.maximum(total, 0),
-            "the activation is missing: a ReLU sets every negative sum to 0.": total + b,
-            "the bias is added after the ReLU. It belongs to the sum: the ReLU comes last.": (
-                np.maximum(total, 0) + b
-            ),
-            "the bias is subtracted. It is added to the sum.": np.maximum(total - b, 0),
-            "this is a sigmoid. The exercise asks for a ReLU: the larger of the sum and 0.": (
-                1 / (1 + np.exp(-total - b))
-            ),
-            "this is the absolute value. A ReLU sets negative sums to 0.": np.abs(total + b),
-            "only the smaller of the sum and 0 is kept. A ReLU keeps the larger.": (
-                np.minimum(total + b, 0)
-            ),
-            "the sum over the neurons is one too many: each neuron keeps an output of its own.": (
-                np.maximum(total + b, 0).sum(axis=1)
-            ),
-        },
-    )
-
-
-@exercise(
-    section="The loss",
-    correct="the mean cross-entropy, also where exp(1000) would overflow. Keras computes it so "
-    "from logits.",
-    hints=(
-        "The loss of one example is minus the logarithm of the probability that softmax gives to "
-        "the right class. The result is the mean over the examples.",
-        "Softmax does not change when the same number is taken from a whole row. Take the row's "
-        "largest logit: no exponent is then above 0.",
-        "log softmax = s - log(sum(exp(s))) with s = logits - row maximum. No probability is ever "
-        "formed, so none can round to 0. Pick the right classes with [np.arange(n), labels].",
-    ),
-)
-def cross_entropy(answer):
-    logits = np.array([[2.0, -1.0, 0.5], [0.0, 1.5, -0.5], [1.0, 1.0, 3.0], [-2.0, 0.0, 1.0]])
-    labels = np.array([0, 2, 2, 1])
-    rows = np.arange(4)
-    exp = np.exp(logits)
-    right = -np.log(exp / exp.sum(axis=1, keepdims=True))[rows, labels]
-    columns = -np.log(exp / exp.sum(axis=0))[rows, labels]
-    expect(
-        answer(logits, labels),
-        right.mean(),
-        {
-            "the losses of the examples are added up. Take their mean.": right.sum(),
-            "one loss for each example came back. Take their mean.": right,
-            "the sign is wrong: the logarithm of a probability is negative, the loss is not.": (
-                -right.mean()
-            ),
-            "softmax runs down the columns. Each row is one example: sum with axis=1.": (
-                columns.mean()
-            ),
-            "softmax divides by the sum over all examples. Each row is one example: sum with "
-            "axis=1, keepdims=True.": (-np.log(exp / exp.sum())[rows, labels]).mean(),
-            "this is the mean over all classes too. Only the right class of each example counts: "
-            "divide by the number of examples.": right.sum() / logits.size,
-            "the logarithm has base 2. The loss uses the natural logarithm, np.log.": (
-                right.mean() / np.log(2)
-            ),
-            "the logarithm has base 10. The loss uses the natural logarithm, np.log.": (
-                right.mean() / np.log(10)
-            ),
-            "the logarithm is missing: this is the mean probability of the right class.": (
-                np.exp(-right).mean()
-            ),
-            "the softmax is missing: this is minus the mean logit of the right class.": (
-                -logits[rows, labels].mean()
-            ),
-        },
-    )
-    far = numbers(answer(np.array([[1000.0, 0.0], [0.0, 1000.0]]), np.array([1, 1])))
-    if np.isnan(far):
-        raise Mistake(
-            "with logits of 1000 the result is nan: exp(1000) overflows. Take the largest logit "
-            "of each row away before exp."
-        )
-    if np.isinf(far):
-        raise Mistake(
-            "with logits of 1000 the result is inf: a probability rounded to 0 and log(0) is "
-            "-inf. Work with log softmax = s - log(sum(exp(s))), without forming the probability."
-        )
-    if far < 499:
-        raise Mistake(
-            "with logits of 1000 and 0 the loss of a wrong example is 1000 (the mean here 500), "
-            f"yours is capped ({far:.4g}). A small number inside the logarithm hides large losses."
-        )
-    expect(far, 500.0)
-    apart = numbers(answer(np.array([[1000.0, 1001.0], [-1000.0, -999.0]]), np.array([1, 1])))
-    if not np.isfinite(apart):
-        raise Mistake(
-            "with one row near 1000 and one near -1000 the result is not finite: the largest "
-            "logit of the whole array was taken away. Use each row's own: max(axis=1, "
-            "keepdims=True)."
-        )
-    expect(apart, np.log(1 + np.exp(-1)))
-
-
-def loss(x, labels, w1, b1, w2, b2):
-    """Mean cross-entropy of the network of exercise `gradients`; small logits only."""
-    z = np.maximum(x @ w1 + b1, 0) @ w2 + b2
-    return np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(labels)), labels])
-
-
-def slopes(x, labels, *weights, step=1e-6):
-    """The gradient of `loss` by central differences, one weight at a time."""
-    result = [np.zeros_like(w) for w in weights]
-    for slope, w in zip(result, weights, strict=True):
-        for place in np.ndindex(w.shape):
-            kept = w[place]
-            w[place] = kept + step
-            above = loss(x, labels, *weights)
-            w[place] = kept - step
-            below = loss(x, labels, *weights)
-            w[place] = kept
-            slope[place] = (above - below) / (2 * step)
-    return result
-
-
-@exercise(
-    section="Backpropagation",
-    correct="all four gradients agree with finite differences. This is backpropagation.",
-    hints=(
-        "Go backwards, from the loss to the input. First the gradient of the loss with respect to "
-        "the logits: (probabilities - one_hot) / n.",
-        "A weight's gradient is what entered it times what comes back: dw2 = hidden.T @ d, and "
-        "db2 is d added up over the examples.",
-        "Through the second layer: d @ w2.T. Through the ReLU: times (hidden > 0). Then dw1 and "
-        "db1 as above, with x in place of hidden.",
-    ),
-)
-def gradients(answer):
-    rng = np.random.default_rng(1)
-    x, labels = rng.normal(size=(6, 5)), np.array([0, 2, 1, 1, 0, 2])
-    w1, b1 = rng.normal(size=(5, 4)), rng.normal(size=4)
-    w2, b2 = rng.normal(size=(4, 3)), rng.normal(size=3)
-    n = len(x)
-    total = x @ w1 + b1
-    hidden = np.maximum(total, 0)
-    exp = np.exp(hidden @ w2 + b2)
-    p = exp / exp.sum(axis=1, keepdims=True)
-    d = (p - np.eye(3)[labels]) / n
-    back = d @ w2.T
-    dw1, db1, dw2, db2 = slopes(x, labels, w1, b1, w2, b2)
-
-    names = ("dw1", "db1", "dw2", "db2")
-    got = list(map(numbers, parts(answer(x, labels, w1, b1, w2, b2), names), names))
-    if [g.shape for g in got] == [(4, 3), (3,), (5, 4), (4,)]:
-        raise Mistake("the order is wrong: return dw1, db1, dw2, db2, the first layer first.")
-    expect(
-        got[2],
-        dw2,
-        {
-            "dw2 is n times too large: the loss is a mean, so divide by the number of examples.": (
-                dw2 * n
-            ),
-            "dw2 has the wrong sign: the gradient at the logits is probabilities - one_hot.": -dw2,
-            "dw2 uses the probabilities alone. Take 1 away at the right class first: "
-            "probabilities - one_hot.": hidden.T @ p / n,
-            "dw2 uses the sum before the ReLU. What entered w2 is the hidden layer's output.": (
-                total.T @ d
-            ),
-            "dw2 is transposed: it has the shape of w2, (hidden, classes).": dw2.T,
-        },
-        "dw2",
-    )
-    expect(
-        got[3],
-        db2,
-        {
-            "db2 is divided by n twice: d already holds 1/n, so add up over the examples.": db2 / n,
-            "db2 has one row for each example. The bias is shared: add up over the examples, "
-            "axis=0.": d,
-            "db2 is added up over the classes. Add up over the examples, axis=0.": d.sum(axis=1),
-        },
-        "db2",
-    )
-    expect(
-        got[0],
-        dw1,
-        {
-            "dw1 ignores the ReLU: where its input was negative, no gradient passes. Multiply by "
-            "(hidden > 0).": x.T @ back,
-            "dw1 multiplies by the hidden output. The slope of a ReLU is 1 or 0: multiply by "
-            "(hidden > 0).": x.T @ (back * hidden),
-            "dw1 uses the slope of a sigmoid, h * (1 - h). The slope of a ReLU is 1 or 0: "
-            "(hidden > 0).": x.T @ (back * hidden * (1 - hidden)),
-            "dw1 is transposed: it has the shape of w1, (inputs, hidden).": dw1.T,
-        },
-        "dw1",
-    )
-    expect(
-        got[1],
-        db1,
-        {
-            "db1 ignores the ReLU, although dw1 does not. Both use the same gradient.": (
-                back.sum(axis=0)
-            ),
-            "db1 is divided by n twice: d already holds 1/n, so add up over the examples.": db1 / n,
-        },
-        "db1",
-    )
-
-
-@exercise(
-    section="Input, hidden and output layers",
-    correct="109,386 for 784-128-64-10, and nine tenths of them sit in the first layer.",
-    hints=(
-        "Between a layer of a and a layer of b neurons every pair has one weight.",
-        "Every neuron that computes something has one bias; an input computes nothing. So one "
-        "layer has a * b + b. Go through neighbouring sizes with zip(sizes, sizes[1:]).",
-    ),
-)
-def count_parameters(answer):
-    networks = ([784, 128, 64, 10], [2, 3, 1], [5, 7])
-    got = [numbers(answer(sizes)) for sizes in networks]
-
-    def counts(rule):
-        return [sum(rule(a, b) for a, b in zip(s, s[1:], strict=False)) for s in networks]
-
-    right = counts(lambda a, b: a * b + b)
-    every = [sum(a * b for i, a in enumerate(s) for b in s[i + 1 :]) for s in networks]
-    recognise(
-        got,
-        {
-            "the biases are missing: one for every neuron that is not an input.": (
-                counts(lambda a, b: a * b)
-            ),
-            "the inputs have no bias: only hidden and output neurons have one.": (
-                [r + s[0] for r, s in zip(right, networks, strict=True)]
-            ),
-            "one bias for every neuron, not for every layer.": counts(lambda a, b: a * b + 1),
-            "the biases are counted on the wrong side: a layer from a to b neurons has b biases.": (
-                counts(lambda a, b: a * b + a)
-            ),
-            "these are the neurons. Count the weights between them, and the biases.": (
-                [sum(s) for s in networks]
-            ),
-            "the output layer is left out. It has weights and biases too.": (
-                [r - (s[-2] + 1) * s[-1] for r, s in zip(right, networks, strict=True)]
-            ),
-            "the first layer is left out. Its weights join the inputs to the first hidden layer.": (
-                [r - (s[0] + 1) * s[1] for r, s in zip(right, networks, strict=True)]
-            ),
-            "the sizes are multiplied all together. Only neighbouring layers are joined: add up "
-            "a * b + b.": [np.prod(s) for s in networks],
-            "only neighbouring layers are joined; here every layer is joined to every later one.": (
-                [e + sum(s[1:]) for e, s in zip(every, networks, strict=True)]
-            ),
-        },
-    )
-    for sizes, count, wanted in zip(networks, got, right, strict=True):
-        expect(count, wanted, what=f"The count for {'-'.join(map(str, sizes))}")
-
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 LOGIC = {
@@ -403,3 +140,379 @@ def initialise(answer):
         raise Mistake("the same seed gives other weights: use np.random.default_rng(seed).")
     if np.array_equal(other[0][0], layers[0][0]):
         raise Mistake("another seed gives the same weights: pass seed to np.random.default_rng.")
+
+
+LEAK = 0.1  # slope of the activation below zero
+SIZES = (784, 128, 10)  # `mlp_small`, 101,770 numbers
+EXAMPLES, REACHED = 20_000, 0.85
+
+
+def run(layers, x, leak=LEAK, last=False):
+    """Return the outputs of all layers, x first; leaky ReLU everywhere but in the last."""
+    outputs = [x]
+    for i, (w, b) in enumerate(layers):
+        s = outputs[-1] @ w + b
+        outputs.append(np.where(s > 0, s, leak * s) if last or i < len(layers) - 1 else s)
+    return outputs
+
+
+def loss_of(layers, x, labels, decay, slip=""):
+    """Mean cross-entropy and the penalty; `slip` names a mistake to make."""
+    leak = {"relu": 0.0, "linear": 1.0}.get(slip, LEAK)
+    z = run(layers, x, leak, slip == "last")[-1]
+    z = z - z.max(axis=1, keepdims=True)
+    each = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(labels)), labels]
+    entropy = each.sum() if slip == "sum" else each.mean()
+    squares = sum((w**2).sum() + ((b**2).sum() if slip == "biases" else 0) for w, b in layers)
+    share = {"no decay": 0.0, "whole": 1.0, "mean": 0.5 / sum(w.size for w, _ in layers)}
+    return entropy + share.get(slip, 0.5) * decay * squares
+
+
+def differences(layers, x, labels, decay, step=1e-6):
+    """The slopes of `loss_of` by central differences, one weight at a time."""
+    found = []
+    for pair in layers:
+        for array in pair:
+            slope = np.zeros_like(array)
+            for place in np.ndindex(array.shape):
+                kept = array[place]
+                array[place] = kept + step
+                above = loss_of(layers, x, labels, decay)
+                array[place] = kept - step
+                slope[place] = (above - loss_of(layers, x, labels, decay)) / (2 * step)
+                array[place] = kept
+            found.append(slope)
+    return found
+
+
+def slopes_of(layers, x, labels, decay, slip=""):
+    """Backpropagation with a mistake: a flat list w, b, w, b ... of slopes."""
+    outputs = run(layers, x, {"forward relu": 0.0}.get(slip, LEAK))
+    p = np.exp(outputs[-1] - outputs[-1].max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    delta = p - (0 if slip == "no label" else np.eye(p.shape[1])[labels])
+    delta = delta if slip == "sum" else delta / len(x)
+    delta = -delta if slip == "sign" else delta
+    found = []
+    for i in reversed(range(len(layers))):
+        w, b = layers[i]
+        share = {"no decay": 0.0, "twice": 2.0, "half": 0.5}.get(slip, 1.0)
+        db = delta.sum(axis=0) + (decay * b if slip == "biases" else 0)
+        db = db / len(x) if slip == "mean twice" else db
+        found[:0] = [outputs[i].T @ delta + share * decay * w, db]
+        if i:
+            slope = np.where(outputs[i] > 0, 1.0, {"relu": 0.0, "linear": 1.0}.get(slip, LEAK))
+            slope = outputs[i] if slip == "times output" else slope
+            delta = (delta @ w.T) * slope
+    return found
+
+
+@exercise(
+    section="Backpropagation",
+    correct="loss and all slopes agree with finite differences, through any number of layers.",
+    hints=(
+        "Forward: keep the output of every layer. Loss: mean cross-entropy, plus decay / 2 times "
+        "the sum of all squared weights, without the biases.",
+        "Backward, from the last layer to the first: dw = outputs[i].T @ delta + decay * w, db = "
+        "delta summed over the examples. It begins with delta = (probabilities - one_hot) / n.",
+        "To the layer before: delta @ w.T, times 1 where its output is positive and 0.1 where it "
+        "is not.",
+    ),
+)
+def loss_and_slopes(answer):
+    rng = np.random.default_rng(1)
+    x, labels, decay = rng.normal(size=(7, 5)), np.array([0, 2, 1, 1, 0, 2, 2]), 0.3
+    sizes = (5, 6, 4, 3)
+    layers = [(rng.normal(size=pair), rng.normal(size=pair[1])) for pair in zip(sizes, sizes[1:])]
+    names = ("the loss", "the slopes")
+    value, slopes = parts(answer(layers, x, labels, decay), names)
+    if not isinstance(slopes, (list, tuple)) or len(slopes) != 3:
+        raise Mistake(
+            "the slopes should be a list of pairs (dw, db), one for each of the 3 layers."
+        )
+    got = [
+        numbers(array, f"{name} of layer {i}")
+        for i, pair in enumerate(slopes, 1)
+        for name, array in zip(("dw", "db"), parts(pair, ("dw", "db")), strict=True)
+    ]
+    right_value = loss_of(layers, x, labels, decay)
+
+    def lost(slip):
+        return loss_of(layers, x, labels, decay, slip)
+
+    expect(
+        value,
+        right_value,
+        {
+            "the loss is a sum over the examples. Take the mean.": lost("sum"),
+            "the loss lacks the penalty, decay / 2 times the sum of the squared weights.": (
+                lost("no decay")
+            ),
+            "the penalty is decay / 2 times the squares, not decay times.": lost("whole"),
+            "the penalty takes the mean of the squares. Add them up.": lost("mean"),
+            "the biases are in the penalty. Only weights are.": lost("biases"),
+            "the activation is a plain ReLU here. Below zero it has the slope 0.1.": lost("relu"),
+            "the activation is missing in the hidden layers.": lost("linear"),
+            "the last layer has an activation. It gives the logits as they are.": lost("last"),
+        },
+        "The loss",
+    )
+    right = differences(layers, x, labels, decay)
+    if [g.shape for g in got] == [r.shape for i in (4, 2, 0) for r in right[i : i + 2]]:
+        raise Mistake("the slopes are in reverse order: the first layer comes first.")
+    for i, (g, r) in enumerate(zip(got, right, strict=True)):
+        what = f"{'dw' if i % 2 == 0 else 'db'} of layer {i // 2 + 1}"
+        if g.shape == r.T.shape != r.shape:
+            raise Mistake(f"{what} is transposed: it has the shape of w, {r.shape}.")
+        if i % 2 and g.shape == (7, *r.shape):
+            raise Mistake(f"{what} has one row an example. The bias is shared: add them up.")
+        shaped(g, r.shape, what)
+
+    def flat(arrays):
+        return np.concatenate([np.ravel(a) for a in arrays])
+
+    def slipped(slip):
+        return flat(slopes_of(layers, x, labels, decay, slip))
+
+    if same(flat(got), flat(right), 1e-5):
+        return
+    recognise(
+        flat(got),
+        {
+            "the slopes are those of a sum. The loss is a mean: divide by how many examples.": (
+                slipped("sum")
+            ),
+            "the slopes lack the penalty: its slope is decay * w.": slipped("no decay"),
+            "the slope of the penalty is twice too large: (decay / 2) * w**2 has the slope "
+            "decay * w.": slipped("twice"),
+            "the slope of the penalty is half of what it should be: decay * w.": slipped("half"),
+            "the penalty reaches the slopes of the biases. They are not in it.": slipped("biases"),
+            "the way back uses the slope of a plain ReLU, 0 below zero. Here it is 0.1.": (
+                slipped("relu")
+            ),
+            "the way back ignores the activation: where its output is not above zero, the slope "
+            "is 0.1.": slipped("linear"),
+            "the way back multiplies by the hidden output. Multiply by its slope, 1 or 0.1.": (
+                slipped("times output")
+            ),
+            "all slopes have the wrong sign: delta is probabilities - one_hot.": slipped("sign"),
+            "delta is the probabilities alone. Take 1 away at the right class.": (
+                slipped("no label")
+            ),
+            "the slopes of the biases are divided by the number of examples twice.": (
+                slipped("mean twice")
+            ),
+        },
+        1e-5,
+    )
+    for i, (g, r) in enumerate(zip(got, right, strict=True)):
+        expect(g, r, what=f"{'dw' if i % 2 == 0 else 'db'} of layer {i // 2 + 1}")
+
+
+@exercise(
+    section="Checked twice",
+    correct="this is how every hand-written slope is tested, here and in the tests of this course.",
+    hints=(
+        "For each place: the loss with a little more there, and with a little less, all other "
+        "numbers as they are. Their difference divided by 2 * step is the slope.",
+        "np.ndindex(array.shape) goes through all places. moved = array.copy(); moved[place] += "
+        "step. Return the largest np.abs(slope - measured). A step of 1e-5 is good here.",
+    ),
+)
+def gap(answer):
+    rng = np.random.default_rng(4)
+    array, tilt, bend = (rng.normal(size=(3, 4)) for _ in range(3))
+    bend *= 1000
+
+    def straight(values):
+        return float(np.sum(tilt * values))
+
+    def bent(values):
+        return float(np.sum(bend * values**2 + np.sin(values)) + 50 * values[0, 0] * values[2, 1])
+
+    def asked(loss, slope):
+        found = float(shaped(answer(loss, array, slope), (), "The gap"))
+        if np.isnan(found):
+            raise Mistake("the gap is nan.")
+        return found
+
+    largest = np.abs(tilt).max()
+    expect(
+        1 + asked(straight, tilt),
+        1.0,
+        {
+            "for a straight loss the measured slopes are 0, or twice what they should be. Does the "
+            "loss get the array that you changed? A step up and a step down are 2 * step apart.": (
+                1 + largest
+            ),
+            "for a straight loss the measured slopes are half of what they should be: one step to "
+            "one side is step, not 2 * step.": 1 + largest / 2,
+        },
+        "1 plus the gap of right slopes",
+        1e-4,
+    )
+    right = 2 * bend * array + np.cos(array)
+    right[0, 0] += 50 * array[2, 1]
+    right[2, 1] += 50 * array[0, 0]
+    exact = asked(bent, right)
+    if abs(exact) > 1e-2:
+        raise Mistake(
+            f"where the loss is bent, right slopes seem to be off by {exact:.2g}, and where it is "
+            "straight they do not. Go a step up and a step down, one place at a time, and put each "
+            "back before the next; a step to one side only measures the slope beside the place."
+        )
+    above, below = right.copy(), right.copy()
+    above[2, 3] += 3.0
+    below[1, 0] -= 2.0
+    high, low = asked(bent, above), asked(bent, below)
+    mean, together = 3.0 / right.size, float(np.sqrt(9.0 / right.size))
+    expect(
+        high,
+        3.0,
+        {
+            "a slope that is wrong by 3 at one place is not noticed: go through all places.": exact,
+            "the gaps are averaged. One wrong slope among many must be seen: take the largest.": (
+                mean
+            ),
+            "the gap is squared.": 9.0,
+            "the gaps are averaged after squaring. Take the largest.": together,
+            "the gap is negative: take np.abs before the largest.": -3.0,
+            "the gap is divided by the slope. Return the difference itself.": (
+                3.0 / abs(above[2, 3])
+            ),
+        },
+        "For a slope that is wrong by 3 the gap",
+        1e-2,
+    )
+    expect(
+        low,
+        2.0,
+        {
+            "slopes that are too large are noticed, and too small ones are not: np.abs.": exact,
+            "the gap is negative: take np.abs before the largest.": -2.0,
+        },
+        "For a slope that is too small by 2 the gap",
+        1e-2,
+    )
+
+
+@exercise(
+    section="Gradient descent",
+    correct="every line of this training is yours: start, forward, backward, step and loop.",
+    hints=(
+        "layers = initialise([784, 128, 10], 0). For each batch: loss and slopes, then every "
+        "number moves by -rate times its slope. Return the layers.",
+        "Shuffle the examples for each pass: order = rng.permutation(len(x)), then "
+        "order[i : i + 100]. Batches of 100 and a rate of 0.1 are a good start; 3 to 5 passes.",
+        "With momentum it is faster: speed = 0.9 * speed - rate * slope, then add the speed.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(EXAMPLES, 2000)
+    (x, labels), (new_x, new_labels) = (
+        (images.reshape(len(images), -1), classes)
+        for images, classes in (splits.train, splits.validation)
+    )
+    layers = answer(x, labels)
+    if not isinstance(layers, (list, tuple)) or len(layers) != 2:
+        raise Mistake("return the trained layers: a list of two pairs (w, b).")
+    ready = []
+    for i, pair in enumerate(layers):
+        w, b = parts(pair, ("w", "b"))
+        w = shaped(w, (SIZES[i], SIZES[i + 1]), f"w of layer {i + 1}")
+        ready.append((w, shaped(b, (SIZES[i + 1],), f"b of layer {i + 1}")))
+    if not all(np.all(np.isfinite(array)) for pair in ready for array in pair):
+        raise Mistake(
+            "the weights became nan or infinite: the learning rate is too high, or the slopes are "
+            "added up over the batch in place of their mean."
+        )
+
+    def right(images, classes):
+        return float((run(ready, images)[-1].argmax(axis=1) == classes).mean())
+
+    seen = max(right(x[:1000], labels[:1000]), right(x[-1000:], labels[-1000:]))
+    new = right(new_x, new_labels)
+    first = ready[0][0]
+    if new >= REACHED:
+        return f"Right: {seen:.1%} of pictures that it has seen, {new:.1%} of new ones."
+    if np.ptp(first, axis=1).max() < 1e-6:
+        raise Mistake("all hidden neurons are equal: start from random weights, `initialise`.")
+    if np.all(ready[1][1] == 0) and np.all(ready[0][1] == 0):
+        raise Mistake(
+            "the biases are still 0: nothing moved. Does the loop keep the new layers, and does it "
+            "move the biases too?"
+        )
+    if new < 0.2:
+        raise Mistake(
+            f"it does not learn: {new:.1%} is a guess. Moved along the slope in place of against "
+            "it? Pictures and labels shuffled apart?"
+        )
+    if new < 0.6 and np.abs(first).max() > 10:
+        raise Mistake(
+            f"the weights are huge, up to {np.abs(first).max():.0f}: the learning rate is too high."
+        )
+    if seen > new + 0.1:
+        raise Mistake(
+            f"it knows the pictures that it has seen ({seen:.1%}) and not new ones ({new:.1%}): "
+            "train on all of them, not on a part."
+        )
+    raise Mistake(
+        f"it learns too slowly: {new:.1%}, and {REACHED:.0%} are wanted. More passes, a higher "
+        "rate (0.1 is not too much), smaller batches, or momentum."
+    )
+
+
+APART = "pictures and labels apart"
+CAUSES = {
+    "learning rate too high": "then the loss would jump or become nan. It stays where guessing is.",
+    "dead neurons": "then some classes would still be told apart by the biases, and the fault "
+    "would lie in the network. Nothing here touches the network.",
+    "too few passes": "more passes would help a little each. Here the loss does not move at all.",
+    "batches too small": "small batches make the loss noisy, and yet it falls.",
+}
+
+
+@exercise(
+    section="Fashion-MNIST, for real",
+    correct="two lists, two shuffles: the commonest way to train on nonsense. Nothing fails, and "
+    "nothing is learned.",
+    hints=(
+        "What does one permutation do to a row of x, and what does the other do to its label?",
+        "Draw one order and use it for both: order = rng.permutation(len(x)); x[order], "
+        "labels[order].",
+    ),
+)
+def mended(answer):
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(50, 3))
+    labels = np.arange(50)
+    causes = f"the cause, one of {', '.join(map(repr, (APART, *CAUSES)))}"
+
+    def batches(seed, size=8):
+        made = networks.diagnosed(answer(x, labels, size, seed), APART, CAUSES, "the batches")
+        if not isinstance(made, (list, tuple)) or not made:
+            raise Mistake(f"return {causes}, and a list of batches.")
+        pairs = [parts(pair, ("x", "labels")) for pair in made]
+        return [(numbers(a, "x of a batch"), numbers(b, "labels of a batch")) for a, b in pairs]
+
+    made = batches(0)
+    for a, b in made:
+        if a.ndim != 2 or a.shape[1] != 3 or b.shape != (len(a),):
+            raise Mistake("a batch is a pair: rows of x, and as many labels.")
+    rows, names = (np.concatenate([pair[i] for pair in made]) for i in (0, 1))
+    if len(names) < 50:
+        raise Mistake(f"{50 - len(names)} of 50 examples are lost. The last batch may be smaller.")
+    if len(names) > 50 or len(set(names)) < 50:
+        raise Mistake("some examples come twice. Each comes once in a pass.")
+    places = names.astype(int)
+    if not np.allclose(rows, x[places]):
+        raise Mistake("pictures and labels still do not belong together.")
+    if [len(b) for _, b in made] != [8] * 6 + [2]:
+        raise Mistake(f"the batches have the sizes {[len(b) for _, b in made]}; `size` is 8.")
+    if np.all(np.diff(places) == 1):
+        raise Mistake("they are no longer shuffled. The order should depend on the seed.")
+    again, other = batches(0), batches(1)
+    if not np.array_equal(np.concatenate([b for _, b in again]), names):
+        raise Mistake("the same seed gives another order: use np.random.default_rng(seed).")
+    if np.array_equal(np.concatenate([b for _, b in other]), names):
+        raise Mistake("another seed gives the same order: pass seed to np.random.default_rng.")

@@ -14,6 +14,7 @@ from course_lib.checks import (
     numbers,
     parts,
     recognise,
+    response,
     shaped,
 )
 
@@ -213,10 +214,7 @@ def block(answer):
 
     shape, filters = (6, 8, 4), 5
     models = {strides: answer(shape, filters, strides) for strides in (1, 2)}
-    for model in models.values():
-        expect_model(model, shape)
-        if len(model.outputs) != 1:
-            raise Mistake("the model should have one output, that of the last ReLU.")
+    models = {strides: expect_model(model, shape) for strides, model in models.items()}
     kernels = [tuple(w.shape) for w in models[2].trainable_weights if len(w.shape) == 4]
     if (3, 3, 4, 5) in kernels:
         raise Mistake("there is a full 3 x 3 convolution. The 3 x 3 step is depthwise.")
@@ -271,9 +269,7 @@ def block(answer):
         else:
             mix = numbers(weight)[0, 0]
     x = rng.normal(size=shape).astype("float32")
-    got = model(x[None], training=False)
-    got = numbers(keras.ops.convert_to_numpy(got[0] if isinstance(got, list) else got))
-    got = got.reshape(got.shape[-3:])
+    got = response(model, x)
 
     def norm(value, i):
         gamma, beta, mean, variance = (names[name][i] for name in names)
@@ -296,6 +292,22 @@ def block(answer):
         value = norm(relu(value), 1) if early else second(norm(value, 1))
         return value[::2, ::2] if late else value
 
+    filtering = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.DepthwiseConv2D)
+    ]
+    if max(filtering[0].strides) > 1:
+        elsewhere = (
+            "the picture is padded on all four sides before the depthwise step. Here the padding "
+            "is that of padding='same', which at stride 2 and even sides adds to the bottom and "
+            "the right only, as the authors' code does."
+        )
+    else:
+        elsewhere = (
+            "the stride is in the pointwise step: three quarters of the filtered pixels are thrown "
+            "away. The depthwise step has it."
+        )
     expect(
         got,
         made(),
@@ -303,12 +315,28 @@ def block(answer):
             "there is no ReLU. One follows each batch normalisation.": made(plain, plain),
             "the ReLU after the depthwise step is missing.": made(first=plain),
             "the ReLU at the end is missing.": made(second=plain),
-            "the stride is in the pointwise step: three quarters of the filtered pixels are thrown "
-            "away. The depthwise step has it.": made(late=True),
+            elsewhere: made(late=True),
             "the ReLU stands before the batch normalisation. It comes after it.": made(early=True),
         },
         "With random weights and strides=2 the output",
         tolerance=5e-3,  # a GPU rounds convolutions to about three digits
+    )
+    equal = expect_model(answer(shape, 4, 1), shape)
+    for weight in equal.weights:
+        scale = rng.normal(size=weight.shape) if len(weight.shape) == 4 else None
+        if scale is not None:
+            weight.assign(scale.astype("float32"))
+    window, mix = (numbers(w) for w in equal.weights if len(w.shape) == 4)
+    steps = relu(filtered(x.astype("float64"), window[..., 0])) @ mix[0, 0]
+    expect(
+        response(equal, x),
+        relu(steps),
+        {
+            "at stride 1, with as many channels out as in, the input is added. MobileNet, of "
+            "2017, has no shortcut; its second version has.": relu(steps) + x,
+        },
+        "With 4 channels in and out and strides=1 the output",
+        tolerance=5e-3,
     )
 
 
@@ -317,15 +345,15 @@ TABLE = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] 
 TABLE += [(1024, 2), (1024, 1)]
 
 
-def layers_of(alpha, side):
+def layers_of(alpha, side, rounding=int):
     """Return the multiply-adds of each layer: (kind, number)."""
     side //= 2
-    channels = int(32 * alpha)
+    channels = rounding(32 * alpha)
     found = [("first", side**2 * 27 * channels)]
     for filters, stride in TABLE:
         side //= stride
         found.append(("depthwise", side**2 * 9 * channels))
-        before, channels = channels, int(filters * alpha)
+        before, channels = channels, rounding(filters * alpha)
         found.append(("pointwise", side**2 * before * channels))
     return [*found, ("classifier", 1000 * channels)]
 
@@ -346,8 +374,9 @@ def layers_of(alpha, side):
 def network_cost(answer):
     facts = ledger.load("mobilenet").variants
 
-    def of(alpha, side, left_out=()):
-        return sum(work for kind, work in layers_of(alpha, side) if kind not in left_out)
+    def of(alpha, side, left_out=(), rounding=int):
+        layers = layers_of(alpha, side, rounding)
+        return sum(work for kind, work in layers if kind not in left_out)
 
     def late(side):  # the side is halved after the depthwise step
         side, channels = side // 2, 32
@@ -377,6 +406,10 @@ def network_cost(answer):
                 right - dict(layers_of(1.0, 224))["first"] * 2 // 3
             ),
             "do not count two operations for a multiply-add.": 2 * right,
+            "the window of the depthwise step has 3 x 3 = 9 pixels, not 3.": (
+                of(1.0, 224)
+                - sum(n for kind, n in layers_of(1.0, 224) if kind == "depthwise") * 2 // 3
+            ),
             "the thirteen blocks are full convolutions here.": (
                 facts["conv_mobilenet_1.0_224"]["macs"]
             ),
@@ -392,11 +425,24 @@ def network_cost(answer):
             "pointwise step.": right // 2,
             "alpha is squared for every layer. Only the pointwise steps have it on both sides; "
             "walk through the network.": right // 4,
+            "alpha does not reach the first convolution. It has int(alpha * 32) channels.": (
+                square + wrong_alpha[0][1] + wrong_alpha[1][1] + wrong_alpha[2][1]
+            ),
             "alpha multiplies the classes too. There are 1,000 of them whatever the width.": (
                 square - wrong_alpha[-1][1] // 2
             ),
         },
         "With alpha 0.5 the result",
+    )
+    nearest = of(0.3, 224, rounding=round)
+    expect(
+        shaped(answer(0.3, 224), (), "With alpha 0.3 the result"),
+        of(0.3, 224),
+        {
+            "channels are rounded to the nearest number. A layer has int(alpha * channels): "
+            "cut off.": nearest,
+        },
+        "With alpha 0.3 the result",
     )
     for alpha, side in ((1.0, 160), (0.25, 128)):
         expect(

@@ -61,7 +61,7 @@ def tally(side, channels, layers, slip=""):
         kernel, stride = rest[0], rest[-1]
         new = channels if kind == "depthwise" else rest[1]
         each = kernel * kernel * new
-        if kind == "conv" or slip == "full":
+        if kind == "conv" and slip != "inputs" or slip == "full":
             each *= channels
         if slip == "one side":
             each //= kernel
@@ -73,7 +73,7 @@ def tally(side, channels, layers, slip=""):
         place = before if slip == "before" else side
         work += each * place * place
         weights += each
-        channels = new
+        channels = channels if slip == "first channels" else new
     return work, weights
 
 
@@ -107,6 +107,12 @@ def count(answer):
         "side after the stride.": "before",
         "the side is rounded down. With padding 27 pixels become 14 at stride 2.": "floor",
         "a window of kernel x kernel has kernel * kernel places.": "one side",
+        "the channels of the input are forgotten: a filter has a window for each of them.": (
+            "inputs"
+        ),
+        "a convolution leaves as many channels as it has filters; the next layer reads those.": (
+            "first channels"
+        ),
     }
     mistakes = {message: tally(side, channels, PLAN, slip) for message, slip in slips.items()}
     mistakes["the two are swapped: multiply-adds first."] = right[::-1]

@@ -10,9 +10,9 @@ from course_lib.checks import (
     assignment,
     expect,
     expect_model,
-    numbers,
     parts,
     recognise,
+    response,
     shaped,
 )
 
@@ -298,11 +298,10 @@ def model_of(x, first, second, projection, stride=2, order="add relu", pad=(1, 1
     ),
 )
 def first_block(answer):
-    import keras  # only this exercise needs it
 
     side, c_in, filters, stride = 10, 4, 6, 2
     model = answer((side, side, c_in), filters, stride)
-    expect_model(model, (side, side, c_in))
+    model = expect_model(model, (side, side, c_in))
     shape = tuple(model.output_shape[1:])
     if shape != (side // 2, side // 2, filters):
         raise Mistake(
@@ -318,6 +317,10 @@ def first_block(answer):
             "the convolutions have biases. Batch normalisation cancels them: use_bias=False.": (
                 right + 3 * filters
             ),
+            "one of the three convolutions has a bias. Batch normalisation cancels it: "
+            "use_bias=False.": right + filters,
+            "two of the three convolutions have biases. Batch normalisation cancels them: "
+            "use_bias=False.": right + 2 * filters,
             "batch normalisation is missing everywhere.": right - 12 * filters,
             "batch normalisation is missing after one of the three convolutions.": (
                 right - 4 * filters
@@ -348,7 +351,7 @@ def first_block(answer):
             "`filters` channels, and 1 x 1 in the shortcut."
         )
     x = rng.normal(size=(side, side, c_in)).astype("float32")
-    got = numbers(keras.ops.convert_to_numpy(model(x[None])))[0]
+    got = response(model, x)
 
     def of(**changes):
         return model_of(x.astype("float64"), *ordered, **changes)

@@ -148,6 +148,22 @@ def unit_costs(answer):
             "It has one window a channel: 9 m.": all_three(
                 *(pixels * resnet, pixels * resnext), pixels * (ends // g + 9 * m * m // g)
             ),
+            "the depthwise convolution is counted like a full one, 9 m m. It has one window a "
+            "channel: 9 m.": all_three(
+                *(pixels * resnet, pixels * resnext), pixels * (ends // g + 9 * m * m)
+            ),
+            "the depthwise convolution has 9 products for each number of its output: its windows "
+            "are 3 x 3.": all_three(*(pixels * resnet, pixels * resnext), pixels * (ends // g + m)),
+            "the 3 x 3 convolution is forgotten in all three.": all_three(
+                pixels * ends, pixels * ends, pixels * ends // g
+            ),
+            "ResNeXt divides its 3 x 3 convolution by g once: each output channel sees m / g "
+            "channels.": all_three(
+                *(pixels * resnet, pixels * (ends + 9 * m * m // g**2)), pixels * ours
+            ),
+            "ResNeXt is counted without groups.": all_three(
+                *(pixels * resnet, pixels * resnet), pixels * ours
+            ),
             "the depthwise convolution is divided by g. It has no groups to gain: 9 m.": all_three(
                 *(pixels * resnet, pixels * resnext), pixels * (ends // g + 9 * m // g)
             ),
@@ -253,6 +269,10 @@ def downsample(answer):
             ),
             "the windows begin at pixel 0. Pad one pixel on every side, so that the first begins "
             "outside.": np.maximum(join(pooled(x, before=0), branch), 0),
+            "this is Keras's average pooling with padding='same': at even sides it pads only at "
+            "the bottom and the right, and its zeros do not count. Pad with np.pad.": np.maximum(
+                join(pooled(x, count_zeros=False, before=0), branch), 0
+            ),
             "every second pixel is picked. Take the mean of 3 x 3 pixels around it.": (
                 np.maximum(join(x[::2, ::2], branch), 0)
             ),

@@ -13,9 +13,9 @@ from course_lib.checks import (
     assignment,
     expect,
     expect_model,
-    numbers,
     parts,
     recognise,
+    response,
     shaped,
 )
 
@@ -169,9 +169,7 @@ def fire(answer):
 
     shape, sizes = (5, 6, 7), (2, 4, 3)
     model = answer(shape, *sizes)
-    expect_model(model, shape)
-    if len(model.outputs) != 1:
-        raise Mistake("the model should have one output, the joined channels.")
+    model = expect_model(model, shape)
     got = tuple(model.outputs[0].shape[1:])
     if got == (5, 6, 4) or got == (5, 6, 3):
         raise Mistake("the output has one half of the channels. Join both halves.")
@@ -204,9 +202,7 @@ def fire(answer):
             place = {(7, 2): "squeeze", (2, 4): "one", (2, 3): "three"}[kernel.shape[2:]]
             values[place], biases[place] = kernel, bias
     x = rng.normal(size=shape).astype("float32")
-    got = model(x[None], training=False)
-    got = numbers(keras.ops.convert_to_numpy(got[0] if isinstance(got, list) else got))
-    got = got.reshape(got.shape[-3:])
+    got = response(model, x)
 
     def made(first=True, second=True, turned=False):
         squeezed = unit(x, values["squeeze"], biases["squeeze"], first)
@@ -275,8 +271,29 @@ def mask(answer):
             "one weight too many is kept.": (ranks >= 29) * 1.0,
         },
     )
-    for share, count in ((1.0, 40), (0.33, 13)):
-        expect(answer(weights, share), (ranks >= 40 - count).astype(int), {}, f"With {share} it")
+    cut = (np.abs(weights) >= np.quantile(np.abs(weights), 1 - 0.36)).astype(int)
+    for share, count, mistakes in (
+        (1.0, 40, {}),
+        (0.33, 13, {}),
+        (
+            0.34,
+            14,
+            {
+                "13 of 40 weights stay for keep = 0.34, where 13.6 are asked for: int() cuts off. "
+                "Use round().": (ranks >= 27).astype(int)
+            },
+        ),
+        (
+            0.36,
+            14,
+            {
+                "15 of 40 weights stay for keep = 0.36, where 14.4 are asked for. np.quantile "
+                "takes a threshold between two magnitudes: count them instead.": cut
+            },
+        ),
+    ):
+        right = (ranks >= 40 - count).astype(int)
+        expect(answer(weights, share), right, mistakes, f"The mask for keep = {share}")
 
 
 @exercise(
@@ -290,7 +307,7 @@ def mask(answer):
 )
 def new_centres(answer):
     weights = np.array([-0.9, -0.7, -0.65, 0.1, 0.15, 0.5, 0.9, 1.3, -0.2, 0.62])
-    centres = np.array([-0.6, 0.2, 0.8, 9.0])
+    centres = np.array([0.3, -0.6, 0.55, 9.0])
     nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
     groups = [weights[nearest == k] for k in range(4)]
 
@@ -298,10 +315,20 @@ def new_centres(answer):
         return np.array([*(function(group) for group in groups[:3]), empty])
 
     right = of(np.mean)
+    settled = right
+    for _ in range(20):
+        near = np.argmin(np.abs(weights[:, None] - settled), axis=1)
+        settled = np.array(
+            [weights[near == k].mean() if np.any(near == k) else settled[k] for k in range(4)]
+        )
     expect(
         answer(weights, centres),
         right,
         {
+            "the steps are repeated until nothing moves. Return the centres after one step.": (
+                settled
+            ),
+            "the centres are sorted. Return them in the order in which they came.": np.sort(right),
             "a centre without weights has become 0. It stays where it is.": of(np.mean, 0.0),
             "a centre without weights has disappeared. It stays where it is.": right[:3],
             "these are medians. A centre moves to the mean of its weights.": of(np.median),
@@ -335,10 +362,12 @@ def new_centres(answer):
     )
 
 
-def merged(counts, largest=False):
+def merged(counts, largest=False, heap=True):
     """Return the sums that Huffman's algorithm makes on its way, in their order."""
+    ordered = heap
     heap, sums = [-n if largest else n for n in counts], []
-    heapq.heapify(heap)
+    if ordered:
+        heapq.heapify(heap)
     while len(heap) > 1:
         sums.append(heapq.heappop(heap) + heapq.heappop(heap))
         heapq.heappush(heap, sums[-1])
@@ -378,6 +407,8 @@ def huffman_bits(answer):
             "a sum is joined with the next count at once. Put it back first: others may be "
             "smaller.": sum(np.cumsum(sorted(counts))[1:]),
             "the two largest are joined. Join the two smallest.": sum(merged(counts, True)),
+            "heappop takes out the smallest of a heap only, and a list is none until heapq.heapify "
+            "has put it in order.": sum(merged(counts, heap=False)),
             "these are bytes. Return bits.": of / 8,
             "32 bits are counted for each symbol, as without a code.": 32 * n,
         },

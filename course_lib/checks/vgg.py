@@ -5,7 +5,15 @@ Facts: Simonyan and Zisserman 2015, sections 2.1, 2.3 and 3.2, table 1.
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, expect_model, numbers, parts, recognise
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    expect_model,
+    parts,
+    recognise,
+    response,
+)
 
 exercise = assignment("05_vgg")
 
@@ -227,7 +235,7 @@ def vgg_block(answer):
 
     side, c_in, channels, layers = 13, 4, 6, 3
     model = answer((side, side, c_in), channels, layers)
-    expect_model(model, (side, side, c_in))
+    model = expect_model(model, (side, side, c_in))
     shape = tuple(model.output_shape[1:])
     reasons = {
         (13, 13, 6): "the pooling is missing.",
@@ -237,6 +245,16 @@ def vgg_block(answer):
         (7, 7, 6): "the pooling is padded. The paper's is not: leave padding at 'valid'.",
         (6, 6, 4): "the convolutions should have `channels` output channels.",
     }
+    strided = [
+        layer.name
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Conv2D) and max(layer.strides) > 1
+    ]
+    if strided:
+        raise Mistake(
+            f"the convolution `{strided[0]}` has a stride. VGG's convolutions keep the size; a "
+            "max-pooling at the end halves it."
+        )
     if shape != (6, 6, channels):
         raise Mistake(
             f"from {(side, side, c_in)} the model makes {shape}, it should make "
@@ -269,7 +287,7 @@ def vgg_block(answer):
     model.set_weights(weights)
     kernels, biases = weights[::2], weights[1::2]
     x = rng.normal(size=(side, side, c_in)).astype("float32")
-    got = numbers(keras.ops.convert_to_numpy(model(x[None])))[0]
+    got = response(model, x)
 
     def after(active=(True, True, True), pool=pooled):
         y = x.astype("float64")

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 from course_lib.layers import GroupedConv2D, LocalResponseNormalization
 
 # lrn
@@ -601,3 +601,52 @@ def stage_two_towers(input_shape, filters, groups):
     ]
     x = LocalResponseNormalization()(keras.layers.Concatenate()(towers))
     return keras.Model(image, keras.layers.MaxPooling2D(3, 2)(x))
+
+
+@right("second_stage")
+def stage_functional_in_a_class(*arguments):
+    return in_a_class(stage_functional)(*arguments)
+
+
+@right("second_stage")
+def stage_functional_in_a_class_called(*arguments):
+    return in_a_class(stage_functional, called=True)(*arguments)
+
+
+@right("second_stage")
+def stage_without_input(input_shape, filters, groups):
+    return keras.Sequential(
+        [conv()(filters, groups), norm(filters, groups), keras.layers.MaxPooling2D(3, 2)]
+    )
+
+
+@wrong("second_stage", "there is a Dropout layer in it")
+def stage_dropout(*arguments):
+    model = stage_functional(*arguments)
+    return keras.Sequential([model, keras.layers.Dropout(0.5)])
+
+
+@wrong("second_stage", "this is what a layer gave back, not yet a model")
+def stage_tensor(input_shape, filters, groups):
+    return conv()(filters, groups)(keras.Input(input_shape))
+
+
+@wrong("second_stage", "a class comes back, not what it makes")
+def stage_class(input_shape, filters, groups):
+    return keras.Sequential
+
+
+@wrong("second_stage", "the batch size is fixed")
+def stage_batch(input_shape, filters, groups):
+    image = keras.Input(batch_shape=(1, *input_shape))
+    return keras.Model(image, conv()(filters, groups)(image))
+
+
+@wrong("second_stage", "the model does not take pictures of shape (17, 17, 8): ValueError")
+def stage_dense_shapes(input_shape, filters, groups):
+    return keras.Sequential([keras.layers.Conv1D(filters, 5), keras.layers.MaxPooling2D(3, 2)])
+
+
+@wrong("grouped_cost", "The number of parameters of grouped_cost(96, 256, 5, 27, 2) is")
+def cost_half(c_in, c_out, kernel, side, groups):
+    return 1, kernel**2 * c_in * c_out // groups * side**2

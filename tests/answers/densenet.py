@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 from course_lib.densenet import DenseBlock, DenseLayer
 
 # dense_channels
@@ -52,7 +52,7 @@ def channels_added(start, growth, layers):
     return [start] * (layers + 1)
 
 
-@wrong("dense_channels", "dense_channels(24, 12, 4) has shape (); it should have shape (5,)")
+@wrong("dense_channels", "one number comes back: the last")
 def channels_of_the_output(start, growth, layers):
     return start + growth * layers
 
@@ -606,3 +606,19 @@ def layer_with_ops(input_shape, growth):
     x = keras.layers.Conv2D(4 * growth, (1, 1), use_bias=False, padding="same")(x)
     x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
     return keras.Model(image, keras.ops.concatenate([image, conv(x, growth)], axis=-1))
+
+
+@right("dense_layer")
+def layer_with_ops_in_a_class(*arguments):
+    return in_a_class(layer_with_ops)(*arguments)
+
+
+@right("dense_layer")
+def layer_with_ops_in_a_class_called(*arguments):
+    return in_a_class(layer_with_ops, called=True)(*arguments)
+
+
+@wrong("dense_layer", "there is a Dropout layer in it")
+def layer_dropout(*arguments):
+    drop = lambda x, growth: keras.layers.Dropout(0.2)(x)  # noqa: E731
+    return layer_of(norm, relu, narrow, norm, relu, conv, drop)(*arguments)

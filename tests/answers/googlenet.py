@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 
 # pointwise
 
@@ -464,6 +464,26 @@ def inception_from_the_course(input_shape, filters):
     return keras.Sequential([keras.Input(input_shape), InceptionModule(filters)])
 
 
+@right("inception")
+def inception_as_drawn_in_a_class(*arguments):
+    return in_a_class(inception_as_drawn)(*arguments)
+
+
+@right("inception")
+def inception_as_drawn_in_a_class_called(*arguments):
+    return in_a_class(inception_as_drawn, called=True)(*arguments)
+
+
+@wrong("inception", "the 5 x 5 branch stands before the 3 x 3 one")
+def inception_swapped(input_shape, filters):
+    image = keras.Input(input_shape)
+    three = conv(filters[2], 3)(conv(filters[1])(image))
+    five = conv(filters[4], 5)(conv(filters[3])(image))
+    last = conv(filters[5])(maximum()(image))
+    joined = keras.layers.Concatenate()([conv(filters[0])(image), five, three, last])
+    return keras.Model(image, joined)
+
+
 # average_head
 
 
@@ -618,3 +638,11 @@ def loss_loop(main, aux1, aux2, labels):
 def loss_keras(main, aux1, aux2, labels):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return float(loss(labels, main)) + 0.3 * float(loss(labels, aux1) + loss(labels, aux2))
+
+
+@wrong("total_loss", "softmax is taken twice")
+def loss_softmax_twice(main, aux1, aux2, labels):
+    def shares(z):
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    return loss_keras(shares(main), shares(aux1), shares(aux2), labels)

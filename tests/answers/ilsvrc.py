@@ -2,126 +2,10 @@
 
 import csv
 import math
-from fractions import Fraction
 
 import numpy as np
 
 from answers import right, wrong
-
-# error_curve
-
-
-def curve_with(rank, first=1):
-    """Return an answer from a function (scores, own) -> rank of every label."""
-
-    def answer(scores, labels):
-        own = scores[np.arange(len(labels)), labels][:, None]
-        ranks = rank(scores, own)
-        last = first + scores.shape[1]
-        return np.array([np.mean(ranks > k) for k in range(first, last)])
-
-    return answer
-
-
-def strict_rank(scores, own):
-    return (scores >= own).sum(axis=1)
-
-
-curve_right = curve_with(strict_rank)
-
-
-@wrong("error_curve", "ties are decided for the model")
-def curve_lucky(scores, labels):
-    return curve_with(lambda s, own: (s > own).sum(axis=1) + 1)(scores, labels)
-
-
-@wrong("error_curve", "some ties are decided for the model, by the order of the classes")
-def curve_argsort(scores, labels):
-    order = np.argsort(-scores, axis=1, kind="stable")
-    rank = np.argmax(order == labels[:, None], axis=1) + 1
-    return [np.mean(rank > k) for k in range(1, scores.shape[1] + 1)]
-
-
-@wrong("error_curve", "these are the shares that are right")
-def curve_accuracy(scores, labels):
-    return 1 - curve_right(scores, labels)
-
-
-@wrong("error_curve", "the errors are in percent")
-def curve_percent(scores, labels):
-    return 100 * curve_right(scores, labels)
-
-
-@wrong("error_curve", "these are numbers of pictures")
-def curve_counts(scores, labels):
-    return len(labels) * curve_right(scores, labels)
-
-
-@wrong("error_curve", "every error stands one place too late")
-def curve_from_zero(scores, labels):
-    return curve_with(strict_rank, first=0)(scores, labels)
-
-
-@wrong("error_curve", "these are the shares whose label stands exactly at rank k")
-def curve_of_ranks(scores, labels):
-    return -np.diff(curve_right(scores, labels), prepend=1)
-
-
-@wrong("error_curve", "the lowest score is ranked first")
-def curve_upside_down(scores, labels):
-    return curve_right(-scores, labels)
-
-
-@wrong("error_curve", "the last error is missing")
-def curve_short(scores, labels):
-    return curve_right(scores, labels)[:-1]
-
-
-@wrong("error_curve", "there is an error for 0 guesses in front")
-def curve_with_no_guess(scores, labels):
-    return [1.0, *curve_right(scores, labels)]
-
-
-@wrong("error_curve", "The curve has shape (2,); it should have shape (7,)")
-def curve_one_and_five(scores, labels):
-    return curve_right(scores, labels)[[0, 4]]
-
-
-@wrong("error_curve", "For a network that gives every class the same score, the curve")
-def curve_noise_against_ties(scores, labels):
-    if np.ptp(scores) == 0:
-        scores = np.random.default_rng(0).random(scores.shape)
-    return curve_right(scores, labels)
-
-
-@right("error_curve")
-def curve_picture_by_picture(scores, labels):
-    errors = []
-    for k in range(1, scores.shape[1] + 1):
-        bad = 0
-        for row, label in zip(scores, labels, strict=True):
-            ahead = sum(row[c] >= row[label] for c in range(len(row)) if c != label)
-            bad += ahead >= k
-        errors.append(bad / len(labels))
-    return errors
-
-
-@right("error_curve")
-def curve_from_counts(scores, labels):
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    ranks = np.count_nonzero(scores >= own, axis=1)
-    counts = np.bincount(ranks, minlength=scores.shape[1] + 1)
-    return (1 - np.cumsum(counts)[1:] / len(labels)).astype("float32")
-
-
-@right("error_curve")
-def curve_label_last(scores, labels):
-    nudged = scores.copy()
-    nudged[np.arange(len(labels)), labels] -= 0.5
-    order = np.argsort(-nudged, axis=1)
-    places = np.argmax(order == labels[:, None], axis=1)
-    return (places[:, None] >= np.arange(1, scores.shape[1] + 1)).mean(axis=0)
-
 
 # judge
 
@@ -313,6 +197,25 @@ def judge_counters(text, labels):
     return bad1 / len(labels), bad5 / len(labels)
 
 
+@wrong("judge", "a line of six guesses with one class twice is accepted")
+def judge_set_alone(text, labels):
+    rows = sorted([int(v) for v in row] for row in list(csv.reader(text.splitlines()))[1:])
+    if [row[0] for row in rows] != list(range(len(labels))):
+        raise ValueError("every picture needs one line")
+    if any(len({*row[1:]}) != 5 for row in rows):
+        raise ValueError("five different guesses are needed")
+    hits = np.array([row[1:6] for row in rows]) == labels[:, None]
+    return [1 - hits[:, 0].mean(), 1 - hits.any(axis=1).mean()]
+
+
+@wrong("judge", "is refused without a word")
+def judge_silent(text, labels):
+    try:
+        return judge_csv(text, labels)
+    except ValueError:
+        raise ValueError from None
+
+
 # interval
 
 
@@ -448,124 +351,377 @@ def interval_finer_z(wrong, n):
     return np.array([centre - half, centre + half]) / bottom
 
 
-# scale_and_crop
+# leaderboard
 
 
-def scaled(height, width, shorter):
-    scale = Fraction(shorter, min(height, width))
-    return round(height * scale), round(width * scale)
+def board(
+    order=lambda top5, top1, team: (top5, top1),
+    shown=lambda top5, top1: top5,
+    counted=lambda top5, top1: top5,
+    level=lambda error, low, high, best: low <= best[0] <= high,
+    row=list,
+    end=lambda rows, refused: (rows, refused),
+):
+    """Return an answer; the arguments change one thing each."""
+
+    def answer(files, labels):
+        results, refused, n = [], {}, len(labels)
+        for team, text in files.items():
+            try:
+                top1, top5 = judge_csv(text, labels)
+            except ValueError as error:
+                refused[team] = str(error)
+                continue
+            shares = wilson_bounds(round(counted(top5, top1) * n), n)
+            results.append((team, top5, top1, *shares))
+        if order:
+            results.sort(key=lambda r: order(r[1], r[2], r[0]))
+        best = (results[0][1], *wilson_bounds(round(results[0][1] * n), n))
+        rows = [
+            row([team, shown(top5, top1), low, high, level(top5, low, high, best)])
+            for team, top5, top1, low, high in results
+        ]
+        return end(rows, refused)
+
+    return answer
 
 
-def corner(high, wide, side):
-    return (high - side) // 2, (wide - side) // 2
+def wilson_bounds(wrong, n, z=1.96):
+    p = wrong / n
+    root = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return tuple((p + z * z / (2 * n) + s * root) / (1 + z * z / n) for s in (-1, 1))
 
 
-@wrong("scale_and_crop", "the longer side is scaled to `shorter` pixels")
-def crop_longer(height, width, shorter, side):
-    high, wide = (round(s * shorter / max(height, width)) for s in (height, width))
-    return high, wide, *corner(high, wide, side)
+@wrong("leaderboard", "stops with ValueError")
+def board_ends(files, labels):
+    return [judge_csv(text, labels) for text in files.values()], {}
 
 
-@wrong("scale_and_crop", "both sides get `shorter` pixels")
-def crop_squeezed(height, width, shorter, side):
-    return shorter, shorter, *corner(shorter, shorter, side)
+@wrong("leaderboard", "the worst comes first")
+def board_backwards(files, labels):
+    return board(order=lambda top5, top1, team: (-top5, -top1))(files, labels)
 
 
-@wrong("scale_and_crop", "the height is always scaled to `shorter` pixels")
-def crop_landscape(height, width, shorter, side):
-    wide = round(width * shorter / height)
-    return shorter, wide, *corner(shorter, wide, side)
+@wrong("leaderboard", "the order is that of the top-1 errors")
+def board_by_top1(files, labels):
+    return board(order=lambda top5, top1, team: (top1, top5))(files, labels)
 
 
-@wrong("scale_and_crop", "the other side is cut off, not rounded")
-def crop_int(height, width, shorter, side):
-    high, wide = (s * shorter // min(height, width) for s in (height, width))
-    return high, wide, *corner(high, wide, side)
+@wrong("leaderboard", "the teams stand in the order of the files")
+def board_unsorted(files, labels):
+    return board(order=None)(files, labels)
 
 
-@wrong("scale_and_crop", "the other side is not a whole number")
-def crop_fraction(height, width, shorter, side):
-    high, wide = (s * shorter / min(height, width) for s in (height, width))
-    return high, wide, *corner(high, wide, side)
+@wrong("leaderboard", "The lower top-1 error goes first")
+def board_ties_by_name(files, labels):
+    return board(order=lambda top5, top1, team: (top5, team))(files, labels)
 
 
-@wrong("scale_and_crop", "the photograph keeps its size")
-def crop_unscaled(height, width, shorter, side):
-    return height, width, *corner(height, width, side)
+@wrong("leaderboard", "the order is that of the alphabet")
+def board_by_name(files, labels):
+    return board(order=lambda top5, top1, team: team)(files, labels)
 
 
-@wrong("scale_and_crop", "height and width are swapped")
-def crop_swapped(height, width, shorter, side):
-    wide, high = scaled(height, width, shorter)
-    return high, wide, *corner(high, wide, side)
+@wrong("leaderboard", "the errors and intervals are those of the best guess alone")
+def board_of_top1(files, labels):
+    return board(shown=lambda a, b: b, counted=lambda a, b: b)(files, labels)
 
 
-@wrong("scale_and_crop", "top and left are swapped")
-def crop_left_top(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return high, wide, *corner(wide, high, side)
+@wrong("leaderboard", "the errors are in percent")
+def board_percent(files, labels):
+    return board(row=lambda r: [r[0], *(100 * v for v in r[1:4]), r[4]])(files, labels)
 
 
-@wrong("scale_and_crop", "the square lies in the upper left corner")
-def crop_corner(height, width, shorter, side):
-    return *scaled(height, width, shorter), 0, 0
+@wrong("leaderboard", "the intervals are those of the top-1 errors")
+def board_mixed(files, labels):
+    return board(counted=lambda a, b: b)(files, labels)
 
 
-@wrong("scale_and_crop", "this is the middle of the photograph")
-def crop_middle(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return high, wide, high // 2, wide // 2
+@wrong("leaderboard", "these are the shares that are right")
+def board_right(files, labels):
+    return board(shown=lambda a, b: 1 - a, counted=lambda a, b: 1 - a)(files, labels)
 
 
-@wrong("scale_and_crop", "all that is left over lies above and to the left")
-def crop_lower_right(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return high, wide, high - side, wide - side
+@wrong("leaderboard", "low and high are swapped")
+def board_swapped(files, labels):
+    return board(row=lambda r: [r[0], r[1], r[3], r[2], r[4]])(files, labels)
 
 
-@wrong("scale_and_crop", "the square is placed in the photograph before it was scaled")
-def crop_before_scaling(height, width, shorter, side):
-    return *scaled(height, width, shorter), *corner(height, width, side)
+@wrong("leaderboard", "interval got the share of wrong pictures")
+def board_share(files, labels):
+    n = len(labels)
+    return board(row=lambda r: [r[0], r[1], *wilson_bounds(r[1], n), r[4]])(files, labels)
 
 
-@wrong("scale_and_crop", "half a pixel is rounded up")
-def crop_rounded_up(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return high, wide, math.ceil((high - side) / 2), math.ceil((wide - side) / 2)
+@wrong("leaderboard", "level is True where two intervals overlap")
+def board_overlap(files, labels):
+    return board(level=lambda error, low, high, best: low <= best[2])(files, labels)
 
 
-@wrong("scale_and_crop", "the corner is not always a whole number")
-def crop_half_pixels(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return high, wide, (high - side) / 2, (wide - side) / 2
+@wrong("leaderboard", "level is turned around")
+def board_not_level(files, labels):
+    return board(level=lambda error, low, high, best: not low <= best[0] <= high)(files, labels)
 
 
-@wrong("scale_and_crop", "2 things came back where there should be 4")
-def crop_pairs(height, width, shorter, side):
-    high, wide = scaled(height, width, shorter)
-    return (high, wide), corner(high, wide, side)
+@wrong("leaderboard", "level is True only for the first")
+def board_first_alone(files, labels):
+    place = iter([True] + [False] * 9)
+    return board(level=lambda *numbers: next(place))(files, labels)
 
 
-@wrong("scale_and_crop", "new_height of scale_and_crop(100, 155, 32, 28) is 256")
-def crop_always_256(height, width, shorter, side):
-    high, wide = scaled(height, width, 256)
-    return high, wide, *corner(high, wide, side)
+@wrong("leaderboard", "a team whose file is refused (Quito lacks a picture) has no place")
+def board_with_refused(files, labels):
+    rows, refused = board()(files, labels)
+    return [*rows, ["Quito", 1.0, 1.0, 1.0, False]], refused
 
 
-@right("scale_and_crop")
-def crop_two_cases(height, width, shorter, side):
-    if height <= width:
-        new = (shorter, int(width / height * shorter + 0.5))
-    else:
-        new = (int(height / width * shorter + 0.5), shorter)
-    return [*new, int((new[0] - side) / 2), int((new[1] - side) / 2)]
+@wrong("leaderboard", "the refused should be a dictionary")
+def board_list(files, labels):
+    return board(end=lambda rows, refused: (rows, list(refused)))(files, labels)
 
 
-@right("scale_and_crop")
-def crop_arrays(height, width, shorter, side):
-    sides = np.array([height, width])
-    sides = np.rint(sides * shorter / sides.min())
-    return tuple(np.concatenate([sides, np.floor((sides - side) / 2)]))
+@wrong("leaderboard", "say why Quito is refused")
+def board_true(files, labels):
+    return board(end=lambda rows, refused: (rows, {"Quito": True}))(files, labels)
+
+
+@wrong("leaderboard", "refused should be Quito alone; these are")
+def board_forgets(files, labels):
+    return board(end=lambda rows, refused: (rows, {}))(files, labels)
+
+
+@wrong("leaderboard", "there should be 5: team, top-5 error, low, high, level")
+def board_short_rows(files, labels):
+    return board(row=lambda r: r[:4])(files, labels)
+
+
+@wrong("leaderboard", "the rows name Lima")
+def board_winner_alone(files, labels):
+    return board(end=lambda rows, refused: (rows[1:2], refused))(files, labels)
+
+
+@right("leaderboard")
+def board_lists(files, labels):
+    return list(board()(files, labels))
+
+
+@right("leaderboard")
+def board_tuples(files, labels):
+    level = lambda error, low, high, best: np.bool_(best[0] >= low)  # noqa: E731
+    return board(row=tuple, level=level)(files, labels)
+
+
+# leaked
+
+
+def leak_by(near=0.02, how=np.max, turns=(lambda p: p, lambda p: p[:, :, ::-1]), end=None):
+    def answer(train, test, guesses, labels):
+        leaks = np.zeros(len(test), bool)
+        for turn in turns:
+            apart = how(np.abs(test[:, None] - turn(train)), axis=(2, 3))
+            leaks |= apart.min(axis=1) <= near
+        wrong = guesses != labels
+        if end:
+            return end(leaks, wrong)
+        return np.flatnonzero(leaks), wrong.mean(), wrong[~leaks].mean()
+
+    return answer
+
+
+def same(pictures):
+    return pictures
+
+
+def upside_down(pictures):
+    return pictures[:, ::-1]
+
+
+def wrong_leak(says, name, **changes):
+    """Put a wrong answer under `name` into this module."""
+
+    @wrong("leaked", says)
+    def answer(train, test, guesses, labels):
+        return leak_by(**changes)(train, test, guesses, labels)
+
+    answer.__name__ = name
+    globals()[name] = answer
+
+
+def ending(places=lambda leaks: np.flatnonzero(leaks), error=np.mean, honest=None):
+    honest = honest or (lambda leaks, wrong: wrong[~leaks].mean())
+    return lambda leaks, wrong: (places(leaks), error(wrong), honest(leaks, wrong))
+
+
+for one in (
+    ("only exact copies are found", "leak_exact", {"near": 0, "turns": (same,)}),
+    ("mirrored copies are missed", "leak_unturned", {"turns": (same,)}),
+    ("copies that were saved again are missed", "leak_near_zero", {"near": 0}),
+    ("one pixel differs by much counts as a copy", "leak_mean", {"how": np.mean, "near": 0.035}),
+    ("pictures are turned upside down", "leak_upside", {"turns": (same, upside_down)}),
+    (
+        "a picture that is upside down counts as a copy",
+        "leak_all_turns",
+        {"turns": (same, upside_down, lambda p: p[:, :, ::-1])},
+    ),
+    (
+        "these are the pictures that do not leak",
+        "leak_others",
+        {"end": ending(lambda leaks: np.flatnonzero(~leaks))},
+    ),
+    (
+        "this says of each test picture whether it leaks",
+        "leak_mask",
+        {"end": ending(lambda leaks: leaks)},
+    ),
+    (
+        "The list of leaking pictures, sorted, has shape (5,)",
+        "leak_one_short",
+        {"end": ending(lambda leaks: np.flatnonzero(leaks)[1:])},
+    ),
+    (
+        "this is the share that is right",
+        "leak_share",
+        {"end": ending(error=lambda w: 1 - w.mean())},
+    ),
+    ("this is a number of pictures", "leak_count", {"end": ending(error=np.sum)}),
+    (
+        "the honest error is divided by all pictures",
+        "leak_by_all",
+        {"end": ending(honest=lambda leaks, wrong: wrong[~leaks].sum() / len(wrong))},
+    ),
+    (
+        "this is the error on the leaking pictures",
+        "leak_dishonest",
+        {"end": ending(honest=lambda leaks, wrong: wrong[leaks].mean())},
+    ),
+    (
+        "the first error is that of all test pictures",
+        "leak_honest_twice",
+        {
+            "end": lambda leaks, wrong: (
+                np.flatnonzero(leaks),
+                wrong[~leaks].mean(),
+                wrong[~leaks].mean(),
+            )
+        },
+    ),
+):
+    wrong_leak(one[0], one[1], **one[2])
+
+
+@wrong("leaked", "these are numbers of training pictures")
+def leak_of_training(train, test, guesses, labels):
+    _, error, honest = leak_by()(train, test, guesses, labels)
+    both = [np.abs(test[:, None] - t).max(axis=(2, 3)) for t in (train, train[:, :, ::-1])]
+    known = np.flatnonzero(np.minimum(*both).min(axis=0) <= 0.02)
+    return known, error, honest
+
+
+@right("leaked")
+def leak_by_loops(train, test, guesses, labels):
+    found = set()
+    for i, picture in enumerate(test):
+        for known in train:
+            for form in (known, np.fliplr(known)):
+                if np.allclose(picture, form, rtol=0, atol=0.02):
+                    found.add(i)
+    rest = [i for i in range(len(test)) if i not in found]
+    return sorted(found), np.mean(guesses != labels), np.mean((guesses != labels)[rest])
+
+
+@right("leaked")
+def leak_unordered(train, test, guesses, labels):
+    return [np.flip(v) if np.ndim(v) else v for v in leak_by()(train, test, guesses, labels)]
+
+
+# many_files
+
+
+def sends(*asked, says="only the public score rises", first="both rise"):
+    def answer(predict, measure):
+        if first:
+            predict(first)
+        for question in asked:
+            measure(*question)
+        return says
+
+    return answer
+
+
+BOTH = [(n, part) for n in (1, 1000) for part in ("public", "fresh")]
+
+
+@wrong("many_files", "predict first, then measure")
+def files_unpredicted(predict, measure):
+    return sends(*BOTH, first=None)(predict, measure)
+
+
+@wrong("many_files", "there is no prediction")
+def files_known_before(predict, measure):
+    return "only the public score rises"
+
+
+@wrong("many_files", "nothing was measured")
+def files_unmeasured(predict, measure):
+    return sends()(predict, measure)
+
+
+@wrong("many_files", "predict takes one of")
+def files_own_words(predict, measure):
+    return sends(first="it rises")(predict, measure)
+
+
+@wrong("many_files", "return one of 'both rise'")
+def files_own_conclusion(predict, measure):
+    return sends(*BOTH, says="it rises")(predict, measure)
+
+
+@wrong("many_files", "on the public pictures you measured [1]: take one file and, say, 500")
+def files_one(predict, measure):
+    return sends((1, "public"), (1, "fresh"))(predict, measure)
+
+
+@wrong("many_files", "on the fresh pictures you measured nothing")
+def files_public_alone(predict, measure):
+    return sends((1, "public"), (500, "public"))(predict, measure)
+
+
+@wrong("many_files", "'both rise' does not fit")
+def files_hopes(predict, measure):
+    return sends(*BOTH, says="both rise")(predict, measure)
+
+
+@wrong("many_files", "'neither rises' does not fit")
+def files_doubts(predict, measure):
+    return sends(*BOTH, says="neither rises")(predict, measure)
+
+
+@wrong("many_files", "part is 'test'; allowed: 'public', 'fresh'")
+def files_other_part(predict, measure):
+    return sends((1, "test"))(predict, measure)
+
+
+@wrong("many_files", "files is 5000; allowed: 1 to 1000")
+def files_too_many(predict, measure):
+    return sends((5000, "public"))(predict, measure)
+
+
+@wrong("many_files", "files is 1.5; allowed: a whole number")
+def files_half(predict, measure):
+    return sends((1.5, "public"))(predict, measure)
+
+
+@right("many_files")
+def files_both_ends(predict, measure):
+    return sends(*BOTH)(predict, measure)
+
+
+@right("many_files")
+def files_by_numbers(predict, measure):
+    predict("neither rises")
+    rise = [measure(400, part) - measure(2, part) for part in ("public", "fresh")]
+    names = {(True, True): "both rise", (True, False): "only the public score rises"}
+    return names.get((rise[0] > 2, rise[1] > 2), "neither rises")
 
 
 # ten_crop_test
@@ -697,3 +853,15 @@ def ten_negative_slices(image, side, network):
     five = np.array([left[:side], left[-side:], right_[:side], right_[-side:], middle], "float32")
     first, second = softmax(network(five)), softmax(network(np.flip(five, axis=2)))
     return list((first.mean(axis=0) + second.mean(axis=0)) / 2)
+
+
+@wrong("ten_crop_test", "softmax is taken twice")
+def ten_softmax_twice(image, side, network):
+    def shares(z):
+        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+    h, w, _ = image.shape
+    corners = [(0, 0), (0, w - side), (h - side, 0), (h - side, w - side)]
+    corners.append(((h - side) // 2, (w - side) // 2))
+    squares = np.stack([image[r : r + side, c : c + side] for r, c in corners])
+    return shares(shares(network(np.concatenate([squares, squares[:, :, ::-1]])))).mean(axis=0)

@@ -1,431 +1,8 @@
 """Answers to assignment 01."""
 
-import math
-
 import numpy as np
 
 from answers import right, wrong
-
-# layer
-
-
-@wrong("layer", "the bias is missing")
-def layer_without_bias(x, w, b):
-    return np.maximum(x @ w, 0)
-
-
-@wrong("layer", "the activation is missing")
-def layer_linear(x, w, b):
-    return x @ w + b
-
-
-@wrong("layer", "the bias is added after the ReLU")
-def layer_bias_last(x, w, b):
-    return np.maximum(x @ w, 0) + b
-
-
-@wrong("layer", "the bias is subtracted")
-def layer_threshold(x, w, b):
-    return np.maximum(x @ w - b, 0)
-
-
-@wrong("layer", "this is a sigmoid")
-def layer_sigmoid(x, w, b):
-    return 1 / (1 + np.exp(-(x @ w + b)))
-
-
-@wrong("layer", "this is the absolute value")
-def layer_abs(x, w, b):
-    return abs(x @ w + b)
-
-
-@wrong("layer", "only the smaller of the sum and 0")
-def layer_minimum(x, w, b):
-    return np.minimum(x @ w + b, 0)
-
-
-@wrong("layer", "the sum over the neurons is one too many")
-def layer_summed(x, w, b):
-    return np.maximum(x @ w + b, 0).sum(axis=1)
-
-
-@wrong("layer", "stops with ValueError (matmul")
-def layer_swapped_product(x, w, b):
-    return np.maximum(w @ x + b, 0)
-
-
-@wrong("layer", "nothing comes back")
-def layer_prints(x, w, b):
-    np.maximum(x @ w + b, 0)
-
-
-@wrong("layer", "changes an array that it was given (argument 3)")
-def layer_in_place(x, w, b):
-    b += 1
-    return np.maximum(x @ w + b, 0)
-
-
-@right("layer")
-def layer_loops(x, w, b):
-    rows = []
-    for example in x:
-        sums = [sum(example * w[:, j]) + b[j] for j in range(w.shape[1])]
-        rows.append([s if s > 0 else 0.0 for s in sums])
-    return rows
-
-
-@right("layer")
-def layer_mask(x, w, b):
-    total = np.einsum("ni,ij->nj", x, w) + b
-    return (total * (total > 0)).astype("float32")
-
-
-# cross_entropy
-
-
-def log_softmax(logits):
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def softmax(logits):
-    return np.exp(log_softmax(logits))
-
-
-def picked(values, labels):
-    return values[np.arange(len(labels)), labels]
-
-
-@wrong("cross_entropy", "the losses of the examples are added up")
-def loss_sum(logits, labels):
-    return -picked(log_softmax(logits), labels).sum()
-
-
-@wrong("cross_entropy", "one loss for each example came back")
-def loss_each(logits, labels):
-    return -picked(log_softmax(logits), labels)
-
-
-@wrong("cross_entropy", "the sign is wrong")
-def loss_sign(logits, labels):
-    return picked(log_softmax(logits), labels).mean()
-
-
-@wrong("cross_entropy", "softmax runs down the columns")
-def loss_columns(logits, labels):
-    return -picked(log_softmax(logits.T).T, labels).mean()
-
-
-@wrong("cross_entropy", "softmax divides by the sum over all examples")
-def loss_everything(logits, labels):
-    exp = np.exp(logits)
-    return -np.log(picked(exp / exp.sum(), labels)).mean()
-
-
-@wrong("cross_entropy", "this is the mean over all classes too")
-def loss_mean_of_one_hot(logits, labels):
-    return -(log_softmax(logits) * np.eye(logits.shape[1])[labels]).mean()
-
-
-@wrong("cross_entropy", "the logarithm has base 2")
-def loss_bits(logits, labels):
-    return -picked(log_softmax(logits), labels).mean() / math.log(2)
-
-
-@wrong("cross_entropy", "the logarithm has base 10")
-def loss_log10(logits, labels):
-    return -np.log10(picked(softmax(logits), labels)).mean()
-
-
-@wrong("cross_entropy", "the logarithm is missing")
-def loss_probability(logits, labels):
-    return picked(softmax(logits), labels).mean()
-
-
-@wrong("cross_entropy", "the softmax is missing")
-def loss_logit(logits, labels):
-    return -picked(logits, labels).mean()
-
-
-@wrong("cross_entropy", "exp(1000) overflows")
-def loss_overflow(logits, labels):
-    exp = np.exp(logits)
-    return -np.log(picked(exp / exp.sum(axis=1, keepdims=True), labels)).mean()
-
-
-@wrong("cross_entropy", "log(0) is -inf")
-def loss_log_of_zero(logits, labels):
-    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return -np.log(picked(exp / exp.sum(axis=1, keepdims=True), labels)).mean()
-
-
-@wrong("cross_entropy", "yours is capped")
-def loss_small_number(logits, labels):
-    return -np.log(picked(softmax(logits), labels) + 1e-12).mean()
-
-
-@wrong("cross_entropy", "largest logit of the whole array was taken away")
-def loss_one_maximum(logits, labels):
-    shifted = logits - logits.max()
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -picked(log_p, labels).mean()
-
-
-@wrong("cross_entropy", "changes an array that it was given (argument 1)")
-def loss_in_place(logits, labels):
-    logits -= logits.max(axis=1, keepdims=True)
-    return -picked(log_softmax(logits), labels).mean()
-
-
-@right("cross_entropy")
-def loss_logaddexp(logits, labels):
-    total = 0.0
-    for z, label in zip(logits, labels, strict=True):
-        total += np.logaddexp.reduce(z) - z[label]
-    return total / len(labels)
-
-
-@right("cross_entropy")
-def loss_one_hot(logits, labels):
-    one_hot = np.eye(logits.shape[1])[labels]
-    return np.mean(np.sum(-one_hot * log_softmax(logits.astype("float32")), axis=1))
-
-
-# gradients
-
-
-def backward(x, labels, w1, b1, w2, b2):
-    """The pieces that the wrong answers put together wrongly."""
-    total = x @ w1 + b1
-    hidden = np.maximum(total, 0)
-    p = softmax(hidden @ w2 + b2)
-    return total, hidden, p, (p - np.eye(len(b2))[labels]) / len(x)
-
-
-def assembled(x, hidden, d, back):
-    return x.T @ back, back.sum(axis=0), hidden.T @ d, d.sum(axis=0)
-
-
-@wrong("gradients", "dw2 is n times too large")
-def gradients_of_sum(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    d = d * len(x)
-    return assembled(x, hidden, d, (d @ w2.T) * (hidden > 0))
-
-
-@wrong("gradients", "dw2 has the wrong sign")
-def gradients_up(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return assembled(x, hidden, -d, (-d @ w2.T) * (hidden > 0))
-
-
-@wrong("gradients", "dw2 uses the probabilities alone")
-def gradients_without_labels(x, labels, w1, b1, w2, b2):
-    _, hidden, p, _ = backward(x, labels, w1, b1, w2, b2)
-    d = p / len(x)
-    return assembled(x, hidden, d, (d @ w2.T) * (hidden > 0))
-
-
-@wrong("gradients", "dw2 uses the sum before the ReLU")
-def gradients_before_relu(x, labels, w1, b1, w2, b2):
-    total, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return assembled(x, total, d, (d @ w2.T) * (hidden > 0))
-
-
-@wrong("gradients", "dw2 is transposed")
-def gradients_transposed(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    dw1, db1, dw2, db2 = assembled(x, hidden, d, (d @ w2.T) * (hidden > 0))
-    return dw1.T, db1, dw2.T, db2
-
-
-@wrong("gradients", "db2 is divided by n twice")
-def gradients_mean_bias(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = (d @ w2.T) * (hidden > 0)
-    return x.T @ back, back.mean(axis=0), hidden.T @ d, d.mean(axis=0)
-
-
-@wrong("gradients", "db2 has one row for each example")
-def gradients_bias_rows(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = (d @ w2.T) * (hidden > 0)
-    return x.T @ back, back, hidden.T @ d, d
-
-
-@wrong("gradients", "db2 is added up over the classes")
-def gradients_bias_axis(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = (d @ w2.T) * (hidden > 0)
-    return x.T @ back, back.sum(axis=1), hidden.T @ d, d.sum(axis=1)
-
-
-@wrong("gradients", "dw1 ignores the ReLU")
-def gradients_without_mask(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return assembled(x, hidden, d, d @ w2.T)
-
-
-@wrong("gradients", "dw1 multiplies by the hidden output")
-def gradients_times_hidden(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return assembled(x, hidden, d, (d @ w2.T) * hidden)
-
-
-@wrong("gradients", "dw1 uses the slope of a sigmoid")
-def gradients_sigmoid_slope(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return assembled(x, hidden, d, (d @ w2.T) * hidden * (1 - hidden))
-
-
-@wrong("gradients", "dw1 is transposed")
-def gradients_first_transposed(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = (d @ w2.T) * (hidden > 0)
-    return back.T @ x, back.sum(axis=0), hidden.T @ d, d.sum(axis=0)
-
-
-@wrong("gradients", "db1 ignores the ReLU, although dw1 does not")
-def gradients_bias_without_mask(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = d @ w2.T
-    return x.T @ (back * (hidden > 0)), back.sum(axis=0), hidden.T @ d, d.sum(axis=0)
-
-
-@wrong("gradients", "db1 is divided by n twice")
-def gradients_first_bias_mean(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    back = (d @ w2.T) * (hidden > 0)
-    return x.T @ back, back.mean(axis=0), hidden.T @ d, d.sum(axis=0)
-
-
-@wrong("gradients", "the order is wrong")
-def gradients_backward_order(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    dw1, db1, dw2, db2 = assembled(x, hidden, d, (d @ w2.T) * (hidden > 0))
-    return dw2, db2, dw1, db1
-
-
-@wrong("gradients", "2 things came back where there should be 4")
-def gradients_without_biases(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    return x.T @ ((d @ w2.T) * (hidden > 0)), hidden.T @ d
-
-
-@wrong("gradients", "changes an array that it was given (argument 3)")
-def gradients_step(x, labels, w1, b1, w2, b2):
-    _, hidden, _, d = backward(x, labels, w1, b1, w2, b2)
-    result = assembled(x, hidden, d, (d @ w2.T) * (hidden > 0))
-    w1 -= 0.1 * result[0]
-    return result
-
-
-@right("gradients")
-def gradients_one_example_at_a_time(x, labels, w1, b1, w2, b2):
-    total = [np.zeros_like(w) for w in (w1, b1, w2, b2)]
-    for example, label in zip(x, labels, strict=True):
-        hidden = np.maximum(example @ w1 + b1, 0)
-        d = softmax((hidden @ w2 + b2)[None])[0]
-        d[label] -= 1
-        back = np.where(hidden > 0, w2 @ d, 0)
-        for t, g in zip(
-            total, (np.outer(example, back), back, np.outer(hidden, d), d), strict=True
-        ):
-            t += g / len(x)
-    return total
-
-
-@right("gradients")
-def gradients_by_differences(x, labels, w1, b1, w2, b2):
-    weights = [w.copy() for w in (w1, b1, w2, b2)]
-
-    def value():
-        logits = np.maximum(x @ weights[0] + weights[1], 0) @ weights[2] + weights[3]
-        return loss_logaddexp(logits, labels)
-
-    result = []
-    for w in weights:
-        slope = np.zeros_like(w)
-        for place in np.ndindex(w.shape):
-            kept = w[place]
-            w[place] = kept + 1e-5
-            above = value()
-            w[place] = kept - 1e-5
-            slope[place] = (above - value()) / 2e-5
-            w[place] = kept
-        result.append(slope)
-    return result
-
-
-# count_parameters
-
-
-def pairs(sizes):
-    return list(zip(sizes, sizes[1:], strict=False))
-
-
-@wrong("count_parameters", "the biases are missing")
-def count_weights(sizes):
-    return sum(a * b for a, b in pairs(sizes))
-
-
-@wrong("count_parameters", "the inputs have no bias")
-def count_input_biases(sizes):
-    return sum(a * b for a, b in pairs(sizes)) + sum(sizes)
-
-
-@wrong("count_parameters", "one bias for every neuron, not for every layer")
-def count_one_bias_a_layer(sizes):
-    return sum(a * b + 1 for a, b in pairs(sizes))
-
-
-@wrong("count_parameters", "the biases are counted on the wrong side")
-def count_biases_of_inputs(sizes):
-    return sum(a * (b + 1) for a, b in pairs(sizes))
-
-
-@wrong("count_parameters", "these are the neurons")
-def count_neurons(sizes):
-    return sum(sizes)
-
-
-@wrong("count_parameters", "the output layer is left out")
-def count_without_last(sizes):
-    return sum((a + 1) * b for a, b in pairs(sizes)[:-1])
-
-
-@wrong("count_parameters", "the first layer is left out")
-def count_without_first(sizes):
-    return sum((a + 1) * b for a, b in pairs(sizes)[1:])
-
-
-@wrong("count_parameters", "the sizes are multiplied all together")
-def count_product(sizes):
-    return math.prod(sizes)
-
-
-@wrong("count_parameters", "only neighbouring layers are joined")
-def count_all_pairs(sizes):
-    return sum(a * b for i, a in enumerate(sizes) for b in sizes[i + 1 :]) + sum(sizes[1:])
-
-
-@wrong("count_parameters", "The count for 2-3-1 is 109386; it should be 13")
-def count_learned_by_heart(sizes):
-    return 109386
-
-
-@wrong("count_parameters", "The count for 784-128-64-10 is 109387; it should be 109386")
-def count_one_too_many(sizes):
-    return sum(a * b + b for a, b in pairs(sizes)) + (len(sizes) > 3)
-
-
-@right("count_parameters")
-def count_with_index(sizes):
-    total = 0
-    for i in range(1, len(sizes)):
-        total += (sizes[i - 1] + 1) * sizes[i]
-    return total
-
 
 # xor_weights
 
@@ -510,6 +87,10 @@ def xor_three_neurons():
 
 
 # initialise
+
+
+def pairs(sizes):
+    return zip(sizes, sizes[1:])
 
 
 def layers_from(sizes, deviation, seed=0):
@@ -612,3 +193,396 @@ def start_old_generator(sizes, seed):
         w = state.randn(sizes[i], sizes[i + 1]).astype("float32") * (2 / sizes[i]) ** 0.5
         result.append([w, [0.0] * sizes[i + 1]])
     return result
+
+
+# loss_and_slopes
+
+
+def network(
+    leak=0.1,
+    back=0.1,
+    last=False,
+    mean=True,
+    half=0.5,
+    pull=1.0,
+    biases=0,
+    pulled=0,
+    sign=1,
+    label=1,
+    slope=None,
+    finish=lambda loss, slopes: (loss, slopes),
+):
+    """Return an answer; the arguments change one thing each."""
+
+    def answer(layers, x, labels, decay):
+        n, outputs = len(x), [x]
+        for i, (w, b) in enumerate(layers):
+            s = outputs[-1] @ w + b
+            active = last or i < len(layers) - 1
+            outputs.append(np.where(s > 0, s, leak * s) if active else s)
+        p = np.exp(outputs[-1] - outputs[-1].max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        each = -np.log(p[np.arange(n), labels])
+        squares = sum((w**2).sum() + biases * (b**2).sum() for w, b in layers)
+        loss = (each.sum() if mean is False else each.mean()) + half * decay * squares
+        delta = sign * (p - label * np.eye(p.shape[1])[labels]) / (n if mean is not None else 1)
+        slopes = []
+        for i in reversed(range(len(layers))):
+            w, b = layers[i]
+            db = delta.sum(axis=0) + pulled * decay * b
+            slopes.insert(0, (outputs[i].T @ delta + pull * decay * w, db))
+            rise = slope(outputs[i]) if slope else np.where(outputs[i] > 0, 1, back)
+            delta = (delta @ w.T) * rise
+        return finish(loss, slopes)
+
+    return answer
+
+
+def wrong_network(says, name, **changes):
+    """Put a wrong answer under `name` into this module."""
+
+    @wrong("loss_and_slopes", says)
+    def answer(layers, x, labels, decay):
+        return network(**changes)(layers, x, labels, decay)
+
+    answer.__name__ = name
+    globals()[name] = answer
+
+
+for one in (
+    ("the loss is a sum over the examples", "net_sum", {"mean": False}),
+    ("the loss lacks the penalty", "net_no_penalty", {"half": 0}),
+    ("the penalty is decay / 2 times", "net_whole_penalty", {"half": 1}),
+    ("the biases are in the penalty", "net_bias_penalty", {"biases": 1}),
+    ("the activation is a plain ReLU here", "net_relu", {"leak": 0.0}),
+    ("the activation is missing", "net_linear", {"leak": 1.0}),
+    ("the last layer has an activation", "net_last", {"last": True}),
+    ("the slopes lack the penalty", "net_no_pull", {"pull": 0}),
+    ("the slope of the penalty is twice too large", "net_pull_twice", {"pull": 2}),
+    ("the slope of the penalty is half", "net_pull_half", {"pull": 0.5}),
+    ("the penalty reaches the slopes of the biases", "net_pull_biases", {"pulled": 1}),
+    ("the way back uses the slope of a plain ReLU", "net_back_relu", {"back": 0.0}),
+    ("the way back ignores the activation", "net_back_linear", {"back": 1.0}),
+    ("the way back multiplies by the hidden output", "net_back_output", {"slope": lambda h: h}),
+    ("all slopes have the wrong sign", "net_sign", {"sign": -1}),
+    ("delta is the probabilities alone", "net_no_label", {"label": 0}),
+    ("the slopes are those of a sum", "net_slopes_of_sum", {"mean": None}),
+    (
+        "there should be 2: the loss, the slopes",
+        "net_loss_alone",
+        {"finish": lambda loss, slopes: [loss]},
+    ),
+    (
+        "the slopes are in reverse order",
+        "net_reversed",
+        {"finish": lambda loss, slopes: (loss, slopes[::-1])},
+    ),
+    (
+        "dw of layer 1 is transposed",
+        "net_transposed",
+        {"finish": lambda loss, slopes: (loss, [(dw.T, db) for dw, db in slopes])},
+    ),
+    (
+        "a list of pairs (dw, db), one for each of the 3 layers",
+        "net_flat",
+        {"finish": lambda loss, slopes: (loss, [array for pair in slopes for array in pair])},
+    ),
+):
+    wrong_network(one[0], one[1], **one[2])
+
+
+@wrong("loss_and_slopes", "the slopes of the biases are divided by the number of examples twice")
+def net_bias_mean(layers, x, labels, decay):
+    loss, slopes = network()(layers, x, labels, decay)
+    return loss, [(dw, db / len(x)) for dw, db in slopes]
+
+
+@wrong("loss_and_slopes", "db of layer 3 has one row an example")
+def net_bias_rows(layers, x, labels, decay):
+    loss, slopes = network()(layers, x, labels, decay)
+    return loss, slopes[:2] + [(slopes[2][0], np.ones((len(x), 3)))]
+
+
+@right("loss_and_slopes")
+def net_written_otherwise(layers, x, labels, decay):
+    return network(slope=lambda h: (h > 0) * 0.9 + 0.1)(layers, x, labels, decay)
+
+
+@right("loss_and_slopes")
+def net_by_recursion(layers, x, labels, decay):
+    def through(rest, h):
+        (w, b), *later = rest
+        s = h @ w + b
+        if not later:
+            top = s.max(1, keepdims=True)
+            p = np.exp(s - top) / np.exp(s - top).sum(1, keepdims=True)
+            own = p[range(len(x)), labels]
+            back = (p - (np.arange(s.shape[1]) == labels[:, None])) / len(x)
+            found, slopes = -np.log(own).mean(), []
+        else:
+            found, slopes, back = through(later, np.maximum(s, s / 10))
+            back = np.where(s > 0, back, back / 10)
+        pair = [np.einsum("ni,no->io", h, back) + decay * w, np.add.reduce(back)]
+        return found + decay * np.sum(w * w) / 2, [pair, *slopes], back @ w.T
+
+    loss, slopes, _ = through(list(layers), x)
+    return [loss, tuple(slopes)]
+
+
+# gap
+
+
+def measured(loss, array, slope, step=1e-5, one_side=False, apart=2, places=None):
+    found = np.zeros_like(array)
+    for place in list(np.ndindex(array.shape))[:places]:
+        values = []
+        for move in (step, 0 if one_side else -step):
+            moved = array.copy()
+            moved[place] += move
+            values.append(loss(moved))
+        found[place] = (values[0] - values[1]) / (apart * step) - slope[place]
+    return found
+
+
+@wrong("gap", "a step to one side only measures the slope beside the place")
+def gap_one_side(loss, array, slope):
+    return np.abs(measured(loss, array, slope, 1e-4, one_side=True, apart=1)).max()
+
+
+@wrong("gap", "measured slopes are half of what they should be")
+def gap_half(loss, array, slope):
+    return np.abs(measured(loss, array, slope, apart=4)).max()
+
+
+@wrong("gap", "the measured slopes are 0, or twice what they should be")
+def gap_twice(loss, array, slope):
+    return np.abs(measured(loss, array, slope, apart=1)).max()
+
+
+@wrong("gap", "a slope that is wrong by 3 at one place is not noticed")
+def gap_first_row(loss, array, slope):
+    return np.abs(measured(loss, array, slope, places=4)[0]).max()
+
+
+@wrong("gap", "the gaps are averaged. One wrong slope")
+def gap_mean(loss, array, slope):
+    return np.abs(measured(loss, array, slope)).mean()
+
+
+@wrong("gap", "the gap is squared")
+def gap_squared(loss, array, slope):
+    return (measured(loss, array, slope) ** 2).max()
+
+
+@wrong("gap", "the gaps are averaged after squaring")
+def gap_root(loss, array, slope):
+    return np.sqrt((measured(loss, array, slope) ** 2).mean())
+
+
+@wrong("gap", "the gap is negative: take np.abs")
+def gap_signed(loss, array, slope):
+    found = measured(loss, array, slope)
+    return found.ravel()[np.abs(found).argmax()]
+
+
+@wrong("gap", "slopes that are too large are noticed, and too small ones are not")
+def gap_one_way(loss, array, slope):
+    return (-measured(loss, array, slope)).max()
+
+
+@wrong("gap", "the gap is divided by the slope")
+def gap_relative(loss, array, slope):
+    return np.abs(measured(loss, array, slope) / slope).max()
+
+
+@wrong("gap", "changes an array that it was given (argument 2)")
+def gap_in_place(loss, array, slope):
+    for place in np.ndindex(array.shape):
+        array[place] += 1e-5
+    return 0.0
+
+
+@wrong("gap", "The gap has shape (3, 4)")
+def gap_all(loss, array, slope):
+    return np.abs(measured(loss, array, slope))
+
+
+@right("gap")
+def gap_put_back(loss, array, slope):
+    worst, work = 0.0, array.copy()
+    for i, kept in enumerate(array.ravel()):
+        work.flat[i] = kept + 1e-6
+        up = loss(work)
+        work.flat[i] = kept - 1e-6
+        worst = max(worst, abs((up - loss(work)) / 2e-6 - slope.flat[i]))
+        work.flat[i] = kept
+    return worst
+
+
+@right("gap")
+def gap_array(loss, array, slope):
+    return np.float32(np.abs(measured(loss, array, slope, 1e-4)).max())
+
+
+# train
+
+
+def trained(x, labels, rate=0.1, passes=3, start=2.0, sign=-1, moves=True, apart=False):
+    rng = np.random.default_rng(0)
+    sizes = (784, 128, 10)
+    layers = [
+        [rng.normal(0, np.sqrt(start / a), (a, b)).astype("float32"), np.zeros(b, "float32")]
+        for a, b in zip(sizes, sizes[1:])
+    ]
+    if apart:
+        labels = rng.permutation(labels)
+    for _ in range(passes):
+        order = rng.permutation(len(x))
+        for i in range(0, len(x), 100):
+            part = order[i : i + 100]
+            _, slopes = network()([(w, b) for w, b in layers], x[part], labels[part], 0.0)
+            for layer, (dw, db) in zip(layers, slopes):
+                if moves:
+                    layer[0] = layer[0] + np.float32(sign * rate) * dw.astype("float32")
+                    layer[1] = layer[1] + np.float32(sign * rate) * db.astype("float32")
+    return [tuple(layer) for layer in layers]
+
+
+@wrong("train", "the weights became nan or infinite: the learning rate is too high")
+def train_too_fast(x, labels):
+    return trained(x[:4000], labels[:4000], rate=1e6, passes=1)
+
+
+@wrong("train", "it learns too slowly")
+def train_too_slow(x, labels):
+    return trained(x, labels, rate=1e-3, passes=1)
+
+
+@wrong("train", "it does not learn: ")
+def train_upwards(x, labels):
+    return trained(x[:3000], labels[:3000], rate=0.01, passes=1, sign=1)
+
+
+@wrong("train", "nothing moved. Does the loop keep the new layers")
+def train_keeps_the_old(x, labels):
+    return trained(x[:200], labels[:200], moves=False)
+
+
+@wrong("train", "all hidden neurons are equal: start from random weights")
+def train_from_zero(x, labels):
+    return trained(x[:5000], labels[:5000], start=0, passes=1)
+
+
+@wrong("train", "train on all of them, not on a part")
+def train_on_a_part(x, labels):
+    return trained(x[:1000], labels[:1000], rate=0.2, passes=25)
+
+
+@wrong("train", "return the trained layers: a list of two pairs")
+def train_three_layers(x, labels):
+    return [*trained(x[:100], labels[:100], passes=1), (np.zeros((10, 10)), np.zeros(10))]
+
+
+@wrong("train", "w of layer 1 has shape (784, 64); it should have shape (784, 128)")
+def train_narrow(x, labels):
+    return [(np.zeros((784, 64)), np.zeros(64)), (np.zeros((64, 10)), np.zeros(10))]
+
+
+@right("train")
+def train_plainly(x, labels):
+    return trained(x, labels, rate=0.2, passes=4)
+
+
+# mended
+
+APART = "pictures and labels apart"
+
+
+def batches_of(x, labels, size, order):
+    cut = [order[i : i + size] for i in range(0, len(x), size)]
+    return [(x[part], labels[part]) for part in cut]
+
+
+def shuffled(x, labels, size, seed):
+    return batches_of(x, labels, size, np.random.default_rng(seed).permutation(len(x)))
+
+
+@wrong("mended", "'learning rate too high' is not the cause: then the loss would jump")
+def mended_rate(*arguments):
+    return "learning rate too high", shuffled(*arguments)
+
+
+@wrong("mended", "'dead neurons' is not the cause")
+def mended_dead(*arguments):
+    return "dead neurons", shuffled(*arguments)
+
+
+@wrong("mended", "'too few passes' is not the cause")
+def mended_passes(*arguments):
+    return "too few passes", shuffled(*arguments)
+
+
+@wrong("mended", "'batches too small' is not the cause")
+def mended_small(*arguments):
+    return "batches too small", shuffled(*arguments)
+
+
+@wrong("mended", "the cause should be one of")
+def mended_own_words(*arguments):
+    return "the labels are wrong", shuffled(*arguments)
+
+
+@wrong("mended", "still do not belong together")
+def mended_not(x, labels, size, seed):
+    rng = np.random.default_rng(seed)
+    x = x[rng.permutation(len(x))]
+    return APART, batches_of(x, labels[rng.permutation(len(x))], size, np.arange(len(x)))
+
+
+@wrong("mended", "they are no longer shuffled")
+def mended_in_order(x, labels, size, seed):
+    return APART, batches_of(x, labels, size, np.arange(len(x)))
+
+
+@wrong("mended", "2 of 50 examples are lost")
+def mended_whole_batches(*arguments):
+    return APART, shuffled(*arguments)[:-1]
+
+
+@wrong("mended", "some examples come twice")
+def mended_drawn(x, labels, size, seed):
+    return APART, batches_of(x, labels, size, np.random.default_rng(seed).integers(50, size=50))
+
+
+@wrong("mended", "the same seed gives another order")
+def mended_without_seed(x, labels, size, seed):
+    return APART, shuffled(x, labels, size, None)
+
+
+@wrong("mended", "another seed gives the same order")
+def mended_one_seed(x, labels, size, seed):
+    return APART, shuffled(x, labels, size, 0)
+
+
+@wrong("mended", "the batches have the sizes")
+def mended_one_batch(x, labels, size, seed):
+    return APART, shuffled(x, labels, 25, seed)
+
+
+@wrong("mended", "there should be 2: the cause, the batches")
+def mended_cause_alone(x, labels, size, seed):
+    return APART
+
+
+@right("mended")
+def mended_same_seed_twice(x, labels, size, seed):
+    both = [np.random.default_rng(seed).permutation(a) for a in (x, labels)]
+    return APART, batches_of(*both, size, np.arange(len(x)))
+
+
+@right("mended")
+def mended_stacked(x, labels, size, seed):
+    table = np.column_stack([x, labels])
+    np.random.default_rng(seed).shuffle(table)
+    parts = [table[i : i + size] for i in range(0, len(table), size)]
+    return [APART, [(part[:, :-1], part[:, -1].astype(int)) for part in parts]]

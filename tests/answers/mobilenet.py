@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 
 # depthwise
 
@@ -409,6 +409,39 @@ def block_grouped(input_shape, filters, strides):
     return keras.Model(image, layers.Activation("relu")(layers.BatchNormalization()(x)))
 
 
+@right("block")
+def block_grouped_in_a_class(*arguments):
+    return in_a_class(block_grouped)(*arguments)
+
+
+@right("block")
+def block_grouped_in_a_class_called(*arguments):
+    return in_a_class(block_grouped, called=True)(*arguments)
+
+
+@right("block")
+def block_without_input(input_shape, filters, strides):
+    return keras.Sequential([s(filters, strides) for s in (deep, norm, relu, point, norm, relu)])
+
+
+@wrong("block", "the picture is padded on all four sides")
+def block_padded_around(input_shape, filters, strides):
+    image = keras.Input(input_shape)
+    x = layers.ZeroPadding2D(1)(image)
+    x = layers.DepthwiseConv2D(3, strides, use_bias=False)(x)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.ReLU()(layers.BatchNormalization()(point(filters, strides)(x)))
+    return keras.Model(image, x)
+
+
+@wrong("block", "the input is added. MobileNet, of 2017, has no shortcut")
+def block_shortcut(input_shape, filters, strides):
+    model = block_grouped(input_shape, filters, strides)
+    if strides > 1 or filters != input_shape[-1]:
+        return model
+    return keras.Model(model.input, layers.add([model.input, model.output]))
+
+
 # network_cost
 
 BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
@@ -525,3 +558,36 @@ def network_audited(alpha, side):
     from course_lib.audit import audit
 
     return audit(zoo.build("mobilenet_1.0_224", alpha=alpha, input_shape=(side, side, 3))).macs
+
+
+@wrong("network_cost", "channels are rounded to the nearest number")
+def network_rounded(alpha, side):
+    side, channels = side // 2, round(alpha * 32)
+    total = side**2 * 27 * channels
+    for filters, stride in BLOCKS:
+        side, outputs = side // stride, round(alpha * filters)
+        total += side**2 * channels * (9 + outputs)
+        channels = outputs
+    return total + channels * 1000
+
+
+@wrong("network_cost", "alpha does not reach the first convolution")
+def network_first_full(alpha, side):
+    side, channels = side // 2, 32
+    total = side**2 * 27 * channels
+    for filters, stride in BLOCKS:
+        side, outputs = side // stride, int(alpha * filters)
+        total += side**2 * channels * (9 + outputs)
+        channels = outputs
+    return total + channels * 1000
+
+
+@wrong("network_cost", "the window of the depthwise step has 3 x 3 = 9 pixels")
+def network_three(alpha, side):
+    side, channels = side // 2, int(alpha * 32)
+    total = side**2 * 27 * channels
+    for filters, stride in BLOCKS:
+        side, outputs = side // stride, int(alpha * filters)
+        total += side**2 * channels * (3 + outputs)
+        channels = outputs
+    return total + channels * 1000

@@ -128,6 +128,29 @@ def count_list(side, channels, layers):
     return list(np.array(walk(side, channels, layers), float))
 
 
+@wrong("count", "the channels of the input are forgotten")
+def count_one_channel(side, channels, layers):
+    work = weights = 0
+    for kind, *rest in layers:
+        if kind == "dense":
+            return work + channels * rest[0], weights + channels * rest[0] + rest[0]
+        side = -(-side // rest[-1])
+        channels = rest[1] if kind == "conv" else channels
+        work += side**2 * rest[0] ** 2 * channels
+        weights += rest[0] ** 2 * channels
+
+
+@wrong("count", "leaves as many channels as it has filters")
+def count_first_channels(side, channels, layers):
+    work = weights = 0
+    for kind, *rest in layers:
+        if kind == "dense":
+            return work + channels * rest[0], weights + channels * rest[0] + rest[0]
+        side = -(-side // rest[-1])
+        each = rest[0] ** 2 * channels * (rest[1] if kind == "conv" else 1)
+        work, weights = work + each * side**2, weights + each
+
+
 # pareto
 
 
@@ -445,7 +468,7 @@ def entry_batch():
     return keras.Model(image_, keras.layers.Dense(10)(pooled(x)))
 
 
-@wrong("entry", "one output, not a list or a dictionary")
+@wrong("entry", "the model should have one output; it has 2")
 def entry_two_outputs():
     x = pooled(small(image_ := image()))
     return keras.Model(image_, [keras.layers.Dense(10)(x), keras.layers.Dense(10)(x)])

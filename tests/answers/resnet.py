@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 from course_lib.layers import ConvUnit
 from course_lib.resnet import ResidualBlock
 
@@ -492,3 +492,24 @@ def first_keras(*arguments):
 def first_from_the_course(input_shape, filters, strides):
     image = keras.Input(input_shape)
     return keras.Model(image, ResidualBlock(filters, strides, shortcut="B")(image))
+
+
+@right("first_block")
+def first_keras_in_a_class(*arguments):
+    return in_a_class(first_keras)(*arguments)
+
+
+@right("first_block")
+def first_keras_in_a_class_called(*arguments):
+    return in_a_class(first_keras, called=True)(*arguments)
+
+
+@wrong("first_block", "one of the three convolutions has a bias")
+def first_one_bias(input_shape, filters, strides):
+    image = keras.Input(input_shape)
+    look = {"use_bias": False}
+    x = keras.layers.Conv2D(filters, 3, strides, **look)(keras.layers.ZeroPadding2D(1)(image))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(filters, 3, padding="same")(x))
+    y = keras.layers.BatchNormalization()(keras.layers.Conv2D(filters, 1, strides, **look)(image))
+    return keras.Model(image, keras.layers.ReLU()(keras.layers.add([x, y])))

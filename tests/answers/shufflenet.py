@@ -233,6 +233,35 @@ def costs_layer_by_layer(c, m, g, side):
     return [both + layer(m, m, 3, 1), both + layer(m, m, 3, g), grouped + layer(m, m, 3, m)]
 
 
+@wrong("unit_costs", "counted like a full one, 9 m m")
+def costs_depthwise_full(c, m, g, side):
+    resnet, resnext, _ = costs()(c, m, g, side)
+    return resnet, resnext, side**2 * (2 * c * m // g + 9 * m * m)
+
+
+@wrong("unit_costs", "has 9 products for each number of its output")
+def costs_depthwise_one(c, m, g, side):
+    resnet, resnext, _ = costs()(c, m, g, side)
+    return resnet, resnext, side**2 * (2 * c * m // g + m)
+
+
+@wrong("unit_costs", "the 3 x 3 convolution is forgotten in all three")
+def costs_ends_only(c, m, g, side):
+    return tuple(side**2 * n for n in (2 * c * m, 2 * c * m, 2 * c * m // g))
+
+
+@wrong("unit_costs", "ResNeXt divides its 3 x 3 convolution by g once")
+def costs_resnext_twice(c, m, g, side):
+    resnet, _, ours = costs()(c, m, g, side)
+    return resnet, side**2 * (2 * c * m + 9 * m * m // g**2), ours
+
+
+@wrong("unit_costs", "ResNeXt is counted without groups")
+def costs_resnext_whole(c, m, g, side):
+    resnet, _, ours = costs()(c, m, g, side)
+    return resnet, resnet, ours
+
+
 # groups_seen
 
 
@@ -391,3 +420,9 @@ def down_nine_slices(x, branch):
         padded[r : r + 2 * rows : 2, c : c + 2 * columns : 2] for r in range(3) for c in range(3)
     )
     return joined(total / 9, branch)
+
+
+@wrong("downsample", "this is Keras's average pooling with padding='same'")
+def down_same(x, branch):
+    pooled = keras.layers.AveragePooling2D(3, 2, "same", dtype="float64")(x[None])[0]
+    return keras.ops.relu(keras.ops.concatenate([pooled, branch], axis=-1))

@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 
 # fire_parameters
 
@@ -225,7 +225,7 @@ def module(
     return answer
 
 
-@wrong("fire", "return a keras.Model; this is a KerasTensor")
+@wrong("fire", "this is what a layer gave back, not yet a model")
 def fire_tensor(*arguments):
     return module()(*arguments).output
 
@@ -326,6 +326,16 @@ def fire_separate_relu(input_shape, squeeze, expand1x1, expand3x3):
     return keras.Model(image, layers.Activation("relu")(layers.concatenate(halves, axis=-1)))
 
 
+@right("fire")
+def fire_functional_in_a_class(*arguments):
+    return in_a_class(fire_functional)(*arguments)
+
+
+@right("fire")
+def fire_functional_in_a_class_called(*arguments):
+    return in_a_class(fire_functional, called=True)(*arguments)
+
+
 # mask
 
 
@@ -388,7 +398,7 @@ def mask_flat(weights, keep):
     return largest(weights, round(keep * weights.size)).ravel()
 
 
-@wrong("mask", "With 0.33 it at")
+@wrong("mask", "The mask for keep = 0.33 at [1, 4] is")
 def mask_quarter(weights, keep):
     return largest(weights, weights.size if keep == 1 else weights.size // 4)
 
@@ -403,6 +413,16 @@ def mask_quadratic(weights, keep):
     size = [abs(w) for w in weights.ravel()]
     stays = sorted(size)[len(size) - round(keep * len(size)) :]
     return [[abs(w) in stays for w in row] for row in weights]
+
+
+@wrong("mask", "13 of 40 weights stay for keep = 0.34")
+def mask_cut_off(weights, keep):
+    return largest(weights, int(keep * weights.size))
+
+
+@wrong("mask", "15 of 40 weights stay for keep = 0.36")
+def mask_quantile(weights, keep):
+    return np.abs(weights) >= np.quantile(np.abs(weights), 1 - keep)
 
 
 # new_centres
@@ -499,12 +519,30 @@ def centres_loop(weights, centres):
 
 
 @right("new_centres")
+def centres_by_edges(weights, centres):
+    order = np.argsort(centres)
+    line = centres[order]
+    place = np.searchsorted((line[1:] + line[:-1]) / 2, weights)
+    moved = [weights[place == k].mean() if k in place else line[k] for k in range(len(line))]
+    return np.array(moved)[np.argsort(order)]
+
+
+@wrong("new_centres", "the steps are repeated until nothing moves")
+def centres_settled(weights, centres):
+    for _ in range(50):
+        nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
+        centres = np.array(
+            [weights[nearest == k].mean() if k in nearest else c for k, c in enumerate(centres)]
+        )
+    return centres
+
+
+@wrong("new_centres", "the centres are sorted")
 def centres_sorted(weights, centres):
-    edges = (centres[1:] + centres[:-1]) / 2
-    place = np.searchsorted(edges, weights)
-    count = np.bincount(place, minlength=len(centres))
-    total = np.bincount(place, weights, len(centres))
-    return np.where(count, total / np.maximum(count, 1), centres)
+    nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
+    return np.sort(
+        [weights[nearest == k].mean() if k in nearest else c for k, c in enumerate(centres)]
+    )
 
 
 # huffman_bits
@@ -612,3 +650,13 @@ def bits_numpy(counts):
         groups = np.append(groups[2:], groups[0] + groups[1])
         bits += groups[-1]
     return heapq.nsmallest(1, [bits])[0]
+
+
+@wrong("huffman_bits", "heappop takes out the smallest of a heap only")
+def bits_without_heapify(counts):
+    groups, bits = list(counts), 0
+    while len(groups) > 1:
+        joined = heapq.heappop(groups) + heapq.heappop(groups)
+        bits += joined
+        heapq.heappush(groups, joined)
+    return bits

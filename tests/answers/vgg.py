@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
+from answers import in_a_class, right, wrong
 
 # receptive_field
 
@@ -404,6 +404,39 @@ def block_padded_by_hand(input_shape, channels, layers):
         model.add(keras.layers.Activation("relu"))
     model.add(pool())
     return model
+
+
+@right("vgg_block")
+def block_functional_in_a_class(*arguments):
+    return in_a_class(block_functional)(*arguments)
+
+
+@right("vgg_block")
+def block_functional_in_a_class_called(*arguments):
+    return in_a_class(block_functional, called=True)(*arguments)
+
+
+@right("vgg_block")
+def block_without_input(input_shape, channels, layers):
+    steps = [
+        keras.layers.Conv2D(channels, 3, padding="same", activation="relu") for _ in range(layers)
+    ]
+    return keras.Sequential([*steps, keras.layers.MaxPooling2D(2)])
+
+
+@wrong("vgg_block", "has a stride. VGG's convolutions keep the size")
+def block_strided(input_shape, channels, layers):
+    steps = [
+        keras.layers.Conv2D(channels, 3, 1 + (i == layers - 1), "same", activation="relu")
+        for i in range(layers)
+    ]
+    return keras.Sequential([keras.Input(input_shape), *steps])
+
+
+@wrong("vgg_block", "there is a Dropout layer in it")
+def block_dropout(*arguments):
+    model = block_functional(*arguments)
+    return keras.Sequential([*model.layers, keras.layers.Dropout(0.5)])
 
 
 # signal_sizes
