@@ -12,16 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from course_lib import structure
 from course_lib.figures import COLOURS
-from course_lib.mechanisms import (  # noqa: F401  chapters still look for them here
-    backpropagation,
-    convolution_step,
-    fire,
-    inception,
-    neuron,
-    residual_block,
-    shuffle_units,
-    squares_on_picture,
-)
 from course_lib.pen import GREY, PALE, Pen, text_width
 from course_lib.structure import Group, Split, Step
 
