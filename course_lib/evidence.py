@@ -16,6 +16,7 @@ between the two. `ratio = true` compares logarithms, so that differences are rea
 arithmetic, instead of runs; see COUNTS.
 """
 
+import functools
 import itertools
 import json
 import math
@@ -213,14 +214,19 @@ def _count(side, what):
         facts = ledger.load(word).variants.get(side) if isinstance(side, str) else None
         if facts:  # tests/test_papers.py compares every variant with its ledger
             return facts[{"parameters": "params", "multiply-adds": "macs"}[what]]
-    from course_lib import zoo
-    from course_lib.audit import audit
-
     side = {"network": side} if isinstance(side, str) else side
-    counted = audit(zoo.build(side["network"], **side.get("changes", {})))
+    counted = _audited(side["network"], json.dumps(side.get("changes", {})))
     rows = counted.blocks() if "blocks" in side else counted.rows
     rows = [row for row in rows if re.fullmatch(side.get("blocks", ".*"), row.path)]
     return COUNTS[what](rows)
+
+
+@functools.cache
+def _audited(network, changes):
+    from course_lib import zoo
+    from course_lib.audit import audit
+
+    return audit(zoo.build(network, **json.loads(changes)))
 
 
 # Name: a sum over the audit's rows.
@@ -436,7 +442,15 @@ def show(words=(), as_json=False):
         verdicts = settle(word)
         if as_json:
             for verdict in verdicts:
-                fields = asdict(verdict)
-                print(json.dumps({**fields, "seeds": list(verdict.seeds)}))
+                print(json.dumps(_plain(asdict(verdict)), allow_nan=False))
         else:
             print(f"{word}\n{verdicts}\n")
+
+
+def _plain(value):
+    """Return what JSON can say: nothing in the place of a number that is not finite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, (list, tuple)) else value
