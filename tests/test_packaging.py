@@ -165,7 +165,7 @@ def test_the_wheel_is_complete_and_needs_no_checkout(tmp_path):
 
 def test_the_repository_stays_small():
     size = sum((ROOT / name).stat().st_size for name in tracked())
-    assert size < 48e6, f"the committed files have {size / 1e6:.1f} MB; 48 are allowed"
+    assert size < 60e6, f"the committed files have {size / 1e6:.1f} MB; 60 are allowed"
 
 
 # ---- the Makefile, with a stand-in for .venv/bin/python that writes down how it is called
