@@ -41,7 +41,7 @@ def checkout(tmp_path_factory):
     """A copy of the checkout, which is a git repository of its own and has its own .venv."""
     copy = tmp_path_factory.mktemp("copy") / "과정 copy"
     copy.mkdir()
-    for name in ("course_lib", "data"):
+    for name in ("course_lib", "data", "benchmarks/results"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("downloads"))
     for name in (*BUILD, "constraints.txt", ".gitignore"):
         shutil.copy(ROOT / name, copy)
