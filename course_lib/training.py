@@ -92,12 +92,16 @@ def check_batch(model, images, labels):
         )
 
 
+@keras.saving.register_keras_serializable("course_lib")
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits with labels of which a share is spread over all classes."""
 
-    def __init__(self, share):
-        super().__init__(name="smoothed_crossentropy")
+    def __init__(self, share, name="smoothed_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
         self.share = share
+
+    def get_config(self):
+        return {**super().get_config(), "share": self.share}
 
     def call(self, y_true, y_pred):
         classes = y_pred.shape[-1]

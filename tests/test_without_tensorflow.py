@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,14 +20,14 @@ def environment(tmp_path):
     return kept | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
 
 
-def run(environment, *words):
+def run(environment, *words, timeout=280):
     done = subprocess.run(
         [sys.executable, *words],
         env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
@@ -68,3 +69,13 @@ def test_the_benchmark_of_speed(environment):
     words = ["benchmarks/speed.py", "squeezenet", "--size", "64", "--batch", "2"]
     words += ["--repeats", "1", "--seconds", "0.1", "--processes", "1"]
     assert any(line.startswith("| squeezenet | (fit) |") for line in run(environment, *words))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_chapter_07(environment, tmp_path):
+    words = ["--to", "notebook", "--execute", "--output-dir", str(tmp_path)]
+    run(environment, "-m", "nbconvert", *words, "notebooks/07_resnet.ipynb", timeout=580)
+    book = nbformat.read(tmp_path / "07_resnet.ipynb", as_version=4)
+    first = next(cell for cell in book.cells if cell.cell_type == "code")
+    assert "jax" in "".join(output.get("text", "") for output in first.outputs)
