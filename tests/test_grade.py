@@ -179,7 +179,8 @@ def graded(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         lines = []
         patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(words)))
-        grade.main([str(folder), "03", "--out", str(out), "--timeout", "10"])
+        words = ["--out", str(out), "--timeout", "10", "--jobs", "2"]
+        grade.main([str(folder), "03", *words])
     with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     return rows, out, lines
@@ -212,11 +213,25 @@ def test_everybody_has_one_row_one_page_and_one_line(graded):
     rows, out, lines = graded
     students = {*CLASS, "named", "any name", "several", "empty"}
     assert set(rows) == students
-    assert {path.name for path in out.iterdir()} == {"grades.csv"} | {f"{s}.html" for s in students}
+    files = {"grades.csv", "alike.csv"} | {f"{s}.html" for s in students}
+    assert {path.name for path in out.iterdir()} == files
     assert lines[0] == "left out: list.txt is neither a notebook nor a folder"
     assert len(lines) == len(students) + 2
     assert sum("] ada: 10 points, " in line for line in lines) == 1
     assert lines[-1].startswith("Wrote ") and "23 feedback pages" in lines[-1]
+
+
+def test_who_has_the_same_wrong_answer_is_listed_and_the_shown_solution_is_nobodys(graded):
+    with open(graded[1] / "alike.csv", newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file))[1:]
+    pairs = {tuple(row[:2]) for row in rows}
+    assert pairs == {
+        ("edited", "other arguments"),
+        ("edited", "wrong"),
+        ("other arguments", "wrong"),
+    }
+    assert {tuple(row[2:]) for row in rows} == {("1.0", "1.0", "leaked")}
+    assert "alike.csv with 3 pairs to look at" in graded[2][-1]
 
 
 FEEDBACK = {

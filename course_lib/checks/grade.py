@@ -1,9 +1,10 @@
 """Grade a class with one command:
 
-    python -m course_lib.checks.grade submissions/ 04 [--out graded/] [--timeout 60]
+    python -m course_lib.checks.grade submissions/ 04 [--out graded/] [--timeout 60] [--jobs 1]
 
 `submissions/` holds one notebook a student (kim.ipynb) or one folder a student (kim/, with
-04_alexnet.ipynb or a single notebook in it). Written are grades.csv and a feedback page a student.
+04_alexnet.ipynb or a single notebook in it). Written are grades.csv, a feedback page a student, and
+alike.csv, the pairs of students whose answers are so alike that you may want to look at them.
 
 Each student's code cells run from top to bottom in a kernel of their own. After the last cell
 that defines an exercise's function comes the course's own check of it; the check cells of the
@@ -16,9 +17,11 @@ in a container or a virtual machine.
 """
 
 import argparse
+import concurrent.futures
 import csv
 import html
 import logging
+import multiprocessing
 import os
 import re
 import subprocess
@@ -34,7 +37,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from course_lib.checks import BLANK, load
+from course_lib.checks import BLANK, alike, load
 
 # Lines never run from a submission: its own checks, and the one that loads Keras for nothing.
 LEFT_OUT = re.compile(
@@ -90,6 +93,7 @@ class Result:
     messages: dict = field(default_factory=dict)
     answers: dict = field(default_factory=dict)
     remarks: list = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def assignments():
@@ -260,7 +264,9 @@ def judge(steps, notebook, result):
 
 def grade(student, path, notebook, timeout):
     """Grade one submission; `path` is a path, or a sentence that says why there is none."""
-    result = Result(student)
+    for name in ("traitlets", "asyncio"):  # what crashes is in the remarks
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    begin, result = time.monotonic(), Result(student)
     try:
         if isinstance(path, str):
             raise ValueError(path)
@@ -269,6 +275,7 @@ def grade(student, path, notebook, timeout):
         judge(steps, notebook, result)
     except Exception as error:  # one submission must not end the class run
         result.remarks.append(f"not graded: {error}")
+    result.seconds = time.monotonic() - begin
     return result
 
 
@@ -317,8 +324,8 @@ def feedback(result, notebook):
     )
 
 
-def grade_class(folder, number, out, timeout):
-    """Grade every submission in `folder`; write grades.csv and the feedback pages into `out`.
+def grade_class(folder, number, out, timeout, jobs):
+    """Grade every submission in `folder`; write grades.csv, the feedback pages and alike.csv.
 
     Raises:
         ValueError: unknown assignment, no folder, no submissions, or two of one name.
@@ -328,23 +335,52 @@ def grade_class(folder, number, out, timeout):
     found = find_submissions(folder, notebook, out)
     out.mkdir(parents=True, exist_ok=True)
     names = list(load(notebook)["exercises"])
-    with open(out / "grades.csv", "w", newline="", encoding="utf-8-sig") as file:
+    # A process each, started afresh: what one student's run leaves behind, no other sees.
+    workers = concurrent.futures.ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    )
+    graded = []
+    with open(out / "grades.csv", "w", newline="", encoding="utf-8-sig") as file, workers:
         table = csv.writer(file)
         table.writerow(["student", *names, "total", "remark"])
-        for count, (student, path) in enumerate(found.items(), start=1):
-            begin = time.monotonic()
-            result = grade(student, path, notebook, timeout)
+        waiting = [workers.submit(grade, *item, notebook, timeout) for item in found.items()]
+        for count, task in enumerate(waiting, start=1):  # in the order of the students
+            result = task.result()
+            graded.append(result)
             total = sum(result.points.values()) if result.points else ""
             remark = "; ".join(result.remarks)
-            table.writerow([student, *(result.points.get(n, "") for n in names), total, remark])
+            points = (result.points.get(name, "") for name in names)
+            table.writerow([result.student, *points, total, remark])
             file.flush()
-            (out / f"{student}.html").write_text(feedback(result, notebook), encoding="utf-8")
+            page = out / f"{result.student}.html"
+            page.write_text(feedback(result, notebook), encoding="utf-8")
             print(
-                f"[{count}/{len(found)}] {student}: {'-' if total == '' else total} points, "
-                f"{time.monotonic() - begin:.0f} s{remark and '. ' + remark}",
+                f"[{count}/{len(found)}] {result.student}: {'-' if total == '' else total} points, "
+                f"{result.seconds:.0f} s{remark and '. ' + remark}",
                 flush=True,
             )
-    print(f"Wrote {out / 'grades.csv'} and {len(found)} feedback pages beside it.")
+    facts = load(notebook)["exercises"]
+    shown = {name: alike.words(fact["solution"]) for name, fact in facts.items()}
+    answers = {
+        one.student: {
+            name: text
+            for name, text in one.answers.items()
+            if BLANK not in text and alike.words(text) != shown[name]
+        }
+        for one in graded
+    }
+    failed = {one.student: [n for n, points in one.points.items() if not points] for one in graded}
+    pairs = alike.pairs(answers, failed)
+    with open(out / "alike.csv", "w", newline="", encoding="utf-8-sig") as file:
+        table = csv.writer(file)
+        table.writerow(
+            ["student", "student", "as written", "names made equal", "same wrong answer"]
+        )
+        table.writerows(pairs)
+    print(
+        f"Wrote {out / 'grades.csv'}, {len(found)} feedback pages beside it, and alike.csv with "
+        f"{len(pairs)} pairs to look at."
+    )
 
 
 def main(arguments=None):
@@ -355,11 +391,13 @@ def main(arguments=None):
     parser.add_argument("number", help="the assignment, for example 04")
     parser.add_argument("--out", type=Path, help="where to write; grading/NN_word if not given")
     parser.add_argument("--timeout", type=int, default=60, help="seconds for one cell (60)")
+    parser.add_argument("--jobs", type=int, help="students side by side (half of the cores)")
     asked = parser.parse_args(arguments)
-    for name in ("traitlets", "asyncio"):  # what crashes is in the remarks
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    jobs = asked.jobs if asked.jobs is not None else max(1, (os.cpu_count() or 1) // 2)
+    if jobs < 1 or asked.timeout < 1:
+        sys.exit(f"--jobs is {jobs}, --timeout {asked.timeout}; allowed: at least 1.")
     try:
-        grade_class(asked.folder, asked.number, asked.out, asked.timeout)
+        grade_class(asked.folder, asked.number, asked.out, asked.timeout, jobs)
     except ValueError as error:
         sys.exit(str(error))
 
