@@ -195,6 +195,13 @@ def test_minutes_and_points_add_up(name):
     assert f"**Minutes:** about {total} · **Points:** {sum(points)} ·" in first
 
 
+@each_assignment
+def test_the_teachers_page_states_the_same_minutes(name):
+    page = (NOTEBOOKS / "assignments/TEACHING.md").read_text(encoding="utf-8")
+    (stated,) = re.findall(rf"^\| \[.*\]\({name}\.ipynb\) \| (\d+) \|", page, re.M)
+    assert f"**Minutes:** about {stated} ·" in cells(name, "markdown")[0].source
+
+
 @each_exercise
 def test_the_section_named_is_a_heading_of_the_chapter(name, key):
     section = exercises(name)[key].section
