@@ -22,7 +22,7 @@ idea = {
   height: 296,
   alt: "Left a picture of an ankle boot of 28 by 28 pixels with a window of 3 by 3 marked, in the " +
     "middle its nine pixels times nine trained weights, right the feature map with the sum marked.",
-  start: { row: 20, column: 9, filter: data.first, picture: 0 },
+  start: { ...data.start, picture: 0 },
   controls: [
     { name: "filter", label: "Filter", most: () => data.filters.length - 1,
       words: (k) => `${k + 1} of ${data.filters.length}` },
@@ -45,21 +45,26 @@ idea = {
     out += pixels(rows, LEFT, TOP, SIDE, grey);
     out += pixels(map, RIGHT, TOP, SIDE, (x) => signed(x / largest));
     out += box(LEFT + (column - 1) * SIDE, TOP + (row - 1) * SIDE, 27, 27, `class="mark"`);
-    out += box(RIGHT + column * SIDE - 1, TOP + row * SIDE - 1, 11, 11, `class="mark"`);
+    for (const [wide, colour] of [[5, "#fff"], [2, "#111"]]) {
+      const look = `fill="none" stroke="${colour}" stroke-width="${wide}"`;
+      out += box(RIGHT + column * SIDE - 2, TOP + row * SIDE - 2, 13, 13, look);
+    }
     const pieces = range(9).map((k) =>
       bright(row - 1 + Math.floor(k / 3), column - 1 + (k % 3), at.picture));
+    const tint = (x) => signed(x / 0.8);
     const tables = [
-      ["the window's pixels", pieces, grey, (x) => x > 0.5],
-      ["times the filter's weights", data.filters[at.filter].weights, (x) => signed(x / 0.8), (x) => Math.abs(x) < 0.45],
-      ["gives nine products", products(row, column, at), (x) => signed(x / 0.8), (x) => Math.abs(x) < 0.45],
+      ["the window's pixels", pieces, grey, (x) => x < 0.5],
+      ["times the filter's weights", data.filters[at.filter].weights, tint, (x) => x < -0.6],
+      ["gives nine products", products(row, column, at), tint, (x) => x < -0.6],
     ];
-    tables.forEach(([name, numbers, colour, light], t) => {
+    tables.forEach(([name, numbers, colour, dark], t) => {
       const top = TOP + 94 * t;
       out += words(360, top - 10 + (t ? 2 : 0), name, `class="middle"`);
       numbers.forEach((x, k) => {
         const [left, low] = [288 + 48 * (k % 3), top + 22 * Math.floor(k / 3)];
         out += box(left, low, 48, 22, `fill="${colour(x)}" stroke="var(--line)"`);
-        out += words(left + 24, low + 15, digits(x, 3), `class="middle" style="fill:${light(x) ? "#111" : "#fff"}"`);
+        const look = `class="middle" style="fill:${dark(x) ? "#fff" : "#111"}"`;
+        out += words(left + 24, low + 15, digits(x, 3), look);
       });
     });
     out += words(RIGHT, 292, "blue: below 0, white: 0, orange: above", `class="soft"`);
