@@ -174,7 +174,7 @@ def separable():
                 layers.Flatten(),
                 layers.Dense(10),
             ],
-            name="one depthwise separable layer",
+            name="one_separable_layer",
         )
 
     model, splits, made = train(network, 6000, 3, 4e-3)
