@@ -230,11 +230,11 @@ def separable(tab, data):
     np.testing.assert_allclose(one_step, two_steps)
     cell, small = tab.evaluate("[CELL, SMALL]")
     for row, column, channel in ((9, 7, 2), (0, 13, 3), (6, 4, 0)):
-        x, y = tab.evaluate(f"[X.filtered, top.filtered({channel})]")
+        x, y = tab.evaluate(f"[X.filtered, above.filtered({channel})]")
         slide(tab, step=0)
         point(tab, x + cell * (column + 0.5), y + cell * (row + 0.5))
         compare(tab, value=filtered[channel, row, column])
-        x, y = tab.evaluate(f"[X.output, top.output({channel + 1})]")
+        x, y = tab.evaluate(f"[X.output, above.output({channel + 1})]")
         for step, result in ((1, two_steps), (2, one_step)):
             slide(tab, step=step)
             point(tab, x + small * (column + 0.5), y + small * (row + 0.5))

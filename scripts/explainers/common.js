@@ -13,11 +13,11 @@ const commas = (x) => String(x).replace(/\B(?=(\d{3})+$)/g, ",");
 
 // Blue below zero, white, orange above; size 1 is full colour. Grey from black (0) to white (1).
 function signed(x) {
-  const part = Math.round(16 * clamp(x, -1, 1)) / 16;
+  const part = Math.round(12 * clamp(x, -1, 1)) / 12;
   const end = part < 0 ? [0, 114, 178] : [213, 94, 0];
   return hex(end.map((channel) => 255 + (channel - 255) * Math.abs(part)));
 }
-const grey = (x) => hex([1, 1, 1].map(() => 255 * (Math.round(32 * clamp(x, 0, 1)) / 32)));
+const grey = (x) => hex([1, 1, 1].map(() => 255 * (Math.round(20 * clamp(x, 0, 1)) / 20)));
 const hex = (rgb) => "#" + rgb.map((x) => Math.round(x).toString(16).padStart(2, "0")).join("");
 
 // What an SVG is made of. Sides are pixels of a picture that is 720 wide.
@@ -26,18 +26,18 @@ const box = (x, y, wide, high, look) =>
 const line = (x1, y1, x2, y2, look) => `<path d="M${x1} ${y1}L${x2} ${y2}" ${look}/>`;
 const words = (x, y, text, look = "") => `<text x="${x}" y="${y}" ${look}>${text}</text>`;
 
-// Rows of numbers as squares, neighbours of one colour as one shape; a frame around.
+// Rows of numbers as squares, drawn as lines one square thick, a path a colour; a frame around.
 function pixels(rows, x, y, side, colour) {
   const shapes = {};
   rows.forEach((row, i) => {
     for (let j = 0, k = 1; j < row.length; j = k, k++) {
       const fill = colour(row[j]);
       while (k < row.length && colour(row[k]) === fill) k++;
-      shapes[fill] = (shapes[fill] || "") + `M${j} ${i}h${k - j}v1h${j - k}z`;
+      shapes[fill] = (shapes[fill] || "") + `M${j} ${i}h${k - j}`;
     }
   });
-  const paths = Object.keys(shapes).map((fill) => `<path fill="${fill}" d="${shapes[fill]}"/>`);
-  const place = `transform="translate(${x} ${y}) scale(${side})" shape-rendering="crispEdges"`;
+  const paths = Object.keys(shapes).map((fill) => `<path stroke="${fill}" d="${shapes[fill]}"/>`);
+  const place = `transform="translate(${x} ${y + side / 2}) scale(${side})" shape-rendering="crispEdges"`;
   const [wide, high] = [rows[0].length * side, rows.length * side];
   return `<g ${place}>${paths.join("")}</g>` + box(x, y, wide, high, `class="frame"`);
 }

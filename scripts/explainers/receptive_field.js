@@ -98,7 +98,7 @@ idea = {
   say(at) {
     const [[low, high]] = seen(at);
     const [{ layers, side }, field] = [data.stacks[at.stack], formula(at)];
-    const cut = high - low + 1 < field ? `${field > side ? "More than the picture has: i" : "I"}t reaches beyond the border, where zeros lie.` : "";
+    const cut = high - low + 1 < field ? "Its field reaches beyond the border." : "";
     return `Unit ${at.unit + 1} of ${sizes(at)[at.layer]} in ${layers[at.layer - 1].name}: its receptive ` +
       `field is <b id="field">${field}</b> x ${field} pixels by the formula. In this row it sees ` +
       `<b id="seen">${high - low + 1}</b> of ${side} pixels, ${low + 1} to ${high + 1}. ${cut}`;

@@ -2,7 +2,7 @@
 const [SIDE, MAPS, OUTS] = [14, data.maps.length, data.pointwise[0].length];
 const [CELL, SMALL, TOP] = [4.4, 2.9, 34];
 const X = { input: 4, filtered: 250, output: 560 };
-const top = { input: (m) => TOP + 70 * m, filtered: (m) => TOP + 70 * m, output: (n) => TOP + 46.5 * n };
+const above = { input: (m) => TOP + 70 * m, filtered: (m) => TOP + 70 * m, output: (n) => TOP + 46.5 * n };
 
 const pixel = (m, row, column) => {
   const inside = row >= 0 && column >= 0 && row < SIDE && column < SIDE;
@@ -39,11 +39,11 @@ idea = {
   fit: (at) => ({ ...at, channel: clamp(at.channel, 0, (at.step ? OUTS : MAPS) - 1) }),
   hit(at, { step }) {
     for (const m of range(MAPS)) {
-      const found = square(at, SIDE, SIDE, X.filtered, top.filtered(m), CELL);
+      const found = square(at, SIDE, SIDE, X.filtered, above.filtered(m), CELL);
       if (found && step < 2) return { ...found, channel: m, step: 0 };
     }
     for (const n of range(OUTS)) {
-      const found = square(at, SIDE, SIDE, X.output, top.output(n), SMALL);
+      const found = square(at, SIDE, SIDE, X.output, above.output(n), SMALL);
       if (found) return { ...found, channel: n, step: step || 1 };
     }
     return null;
@@ -57,18 +57,18 @@ idea = {
     let out = words(X.input, 16, "4 input maps", `class="bold"`);
     out += words(X.filtered, 16, "filtered: depthwise", `class="bold"`);
     out += words(X.output - 30, 16, "6 outputs: pointwise", `class="bold"`);
-    const at_map = (m) => [X.input + (column + 0.5) * CELL, top.input(m) + (row + 0.5) * CELL];
-    const at_filtered = (m) => [X.filtered + (column + 0.5) * CELL, top.filtered(m) + (row + 0.5) * CELL];
-    const target = [X.output + (column + 0.5) * SMALL, top.output(channel) + (row + 0.5) * SMALL];
+    const at_map = (m) => [X.input + (column + 0.5) * CELL, above.input(m) + (row + 0.5) * CELL];
+    const at_filtered = (m) => [X.filtered + (column + 0.5) * CELL, above.filtered(m) + (row + 0.5) * CELL];
+    const target = [X.output + (column + 0.5) * SMALL, above.output(channel) + (row + 0.5) * SMALL];
     for (const m of range(MAPS)) {
-      out += pixels(maps.input[m], X.input, top.input(m), CELL, (x) => grey(x / limit.input));
+      out += pixels(maps.input[m], X.input, above.input(m), CELL, (x) => grey(x / limit.input));
       const faded = step === 2 ? `opacity="0.25"` : "";
-      out += `<g ${faded}>` + pixels(maps.filtered[m], X.filtered, top.filtered(m), CELL,
+      out += `<g ${faded}>` + pixels(maps.filtered[m], X.filtered, above.filtered(m), CELL,
         (x) => signed(x / limit.filtered)) + "</g>";
     }
     for (const n of range(OUTS)) {
       const faded = step === 0 ? `opacity="0.25"` : "";
-      out += `<g ${faded}>` + pixels(maps.output[n], X.output, top.output(n), SMALL,
+      out += `<g ${faded}>` + pixels(maps.output[n], X.output, above.output(n), SMALL,
         (x) => signed(x / limit.output)) + "</g>";
     }
     // A kernel as nine squares, on the line from its window to what it gives.
@@ -94,7 +94,7 @@ idea = {
       }
     }
     if (step) out += box(target[0] - 3, target[1] - 3, 6, 6, `class="mark"`);
-    const lowest = top.input(MAPS - 1) + SIDE * CELL;
+    const lowest = above.input(MAPS - 1) + SIDE * CELL;
     out += words(160, lowest + 18, step === 2 ? "one 3 x 3 kernel a pair" : "one 3 x 3 kernel a map", `class="middle soft"`);
     if (step === 1) out += words(430, lowest + 18, "one weight a pair", `class="middle soft"`);
     return out;

@@ -74,11 +74,11 @@ idea = {
           out += box(x - 8, (y(channel, at) - high / 2).toFixed(1), 16, high.toFixed(1), `fill="${fill}" ${edge}`);
         }
       });
-      out += words(places[0] + 12, 328, "input", `class="soft middle"`);
-      out += words(places[places.length - 1] - 12, 328, "output", `class="soft middle"`);
+      out += words(places[0] - 8, 328, "input", `class="soft"`);
+      out += words(places[places.length - 1] + 8, 328, "output", `class="soft end"`);
     }
-    out += words(360, 312, "white: holds", `class="soft middle"`);
-    out += words(360, 328, "several groups", `class="soft middle"`);
+    out += words(350, 276, "white: holds", `class="soft middle"`);
+    out += words(350, 292, "several groups", `class="soft middle"`);
     return out;
   },
   say(at) {
