@@ -53,7 +53,7 @@ def rounded(array, digits):
 
 
 def to_grey(picture):
-    """Return a picture as a list of whole numbers, 0 for its darkest pixel and 255 for its brightest."""
+    """Return a picture as a list of whole numbers from 0, its darkest pixel, to 255."""
     import numpy as np
 
     picture = (picture - picture.min()) / (picture.max() - picture.min())
@@ -217,10 +217,10 @@ def reduction():
     from course_lib.googlenet import MODULES
 
     model, splits, made = train("googlenet_small", 6000, 2, 3e-3)
-    module = model.get_layer("inception_3a")
+    module = model.get_layer("inception_3b")
     ((name, picture),) = first_of(splits, 9)
     maps = np.asarray(keras.Model(model.input, module.input)(picture[None]))[0]
-    kernel, bias = module.reduce3.get_weights()
+    kernel, bias = module.reduce5.get_weights()
     _, reduce3, three, reduce5, five, _ = MODULES["3a"]
     paper = {"side": 28, "channels": 192}
     step = maps.shape[0] // 7
@@ -300,14 +300,14 @@ IDEAS = {
     ),
     "reuse": Page(
         "Which earlier layers does a layer of a dense block weigh?",
-        "Point at a square, or choose the picture with Tab and use the arrow keys. The sliders take "
-        "another block, and what is shown.",
+        "Point at a square, or choose the picture with Tab and use the arrow keys. The sliders "
+        "take another block, and what is shown.",
         reuse,
     ),
     "reduction": Page(
         "A 1 x 1 convolution at one pixel: fewer channels",
         "Point at a pixel of the picture or at an output channel, or choose the picture with Tab "
-        "and use the arrow keys. The slider takes another large kernel for the count.",
+        "and use the arrow keys. The second slider takes another large kernel for the count.",
         reduction,
     ),
     "scrubber": Page(

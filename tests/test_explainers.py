@@ -3,13 +3,13 @@
 import json
 import re
 
+import explainers as maker
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from test_browser import FLAGS, chromium
 from test_notebook_form import TIMING
 
-import explainers as maker
 from course_lib import explainers
 
 NAMES = list(maker.IDEAS)
@@ -147,18 +147,18 @@ def windows(maps):
 def convolution(tab, data):
     right, top, side = tab.evaluate("[RIGHT, TOP, SIDE]")
 
-    def expect(filter, picture, row, column):
+    def expect(filter, image, row, column):
         one = data["filters"][filter]
-        pixels = np.reshape(data["pictures"][picture]["pixels"], (28, 28)) / 255
+        pixels = np.reshape(data["pictures"][image]["pixels"], (28, 28)) / 255
         total = np.sum(windows(pixels)[row, column] * np.reshape(one["weights"], (3, 3)))
         whole = total + one["bias"]
         compare(tab, sum=total, value=whole, relu=max(whole, 0))
 
-    expect(picture=0, **data["start"])
-    for filter, picture, row, column in ((0, 0, 19, 20), (5, 1, 14, 0), (11, 2, 27, 26)):
-        slide(tab, filter=filter, picture=picture)
+    expect(image=0, **data["start"])
+    for filter, image, row, column in ((0, 0, 19, 20), (5, 1, 14, 0), (11, 2, 27, 26)):
+        slide(tab, filter=filter, image=image)
         point(tab, right + side * (column + 0.5), top + side * (row + 0.5))
-        expect(filter, picture, row, column)
+        expect(filter, image, row, column)
     press(tab, "Up", "Up", "Up", "Left")
     expect(11, 2, 24, 25)
 
@@ -191,12 +191,15 @@ def receptive_field(tab, data):
             seen = reads @ seen
         compare(tab, field=len(field), seen=(seen[unit] > 0).sum())
 
-    for number_, stack in enumerate(data["stacks"]):
-        slide(tab, stack=number_)
+    place = """([k, unit]) => {
+      const { first, step } = middles(state)[k];
+      return [40 + pitch(state) * k, TOP + cell(state) * (first + step * unit)];
+    }"""
+    for which, stack in enumerate(data["stacks"]):
+        slide(tab, stack=which)
         last = len(stack["layers"]) - 1
-        for layer, unit in ((last, 0), (0, 0), (last // 2, 1), (last, stack["layers"][last]["size"] - 1)):
-            place = "([k, u]) => [40 + pitch(state) * k, TOP + cell(state) * (middles(state)[k].first"
-            place += " + middles(state)[k].step * u)]"
+        end = stack["layers"][last]["size"] - 1
+        for layer, unit in ((last, 0), (0, 0), (last // 2, 1), (last, end)):
             point(tab, *tab.evaluate(place, [layer + 1, unit]))
             expect(stack, layer, unit)
     slide(tab, stack=0)
@@ -261,10 +264,10 @@ def reduction(tab, data):
     weights = np.array(data["weights"])
     results = np.array(data["activations"]).reshape(7, 7, -1) @ weights + data["bias"]
     left, top, right = tab.evaluate("[PICTURE, TOP, RESULT]")
-    for row, column, output, count in ((5, 2, 3, 0), (0, 6, 0, 1), (3, 3, 11, 1)):
+    for row, column, output, count in ((5, 2, 3, 0), (0, 6, 0, 1), (3, 3, 2, 1)):
         slide(tab, count=count)
         point(tab, left + 32 * (column + 0.5), top + 32 * (row + 0.5))
-        point(tab, right + 20, top + 20 * output + 10)
+        point(tab, right + 20, top + 30 * output + 10)
         value = results[row, column, output]
         compare(tab, sum=value - data["bias"][output], value=value)
         one = data["paper"][count]
@@ -274,7 +277,7 @@ def reduction(tab, data):
         compare(tab, 0, direct=direct, reduced=reduced)
         compare(tab, 1, times=direct / reduced)
     press(tab, "Up", "Right")
-    compare(tab, value=results[2, 4, 11])
+    compare(tab, value=results[2, 4, 2])
 
 
 def scrubber(tab, data):
@@ -299,7 +302,7 @@ CHECKS = {
     separable: ("weight * data.pointwise[m][n])", "weight + data.pointwise[m][n])"),
     reuse: ("add(sources) / sources.length", "add(sources) / COUNT"),
     reduction: ("add(products(at)) + data.bias", "add(products(at)) - data.bias"),
-    scrubber: ("Math.min(epoch, runs[0].length) - 1", "Math.min(epoch, runs[0].length) - 2"),
+    scrubber: ("run[at])) / runs.length", "run[at])) / data.networks.length"),
 }
 
 
@@ -360,6 +363,14 @@ def test_a_notebook_shows_the_page_or_where_scripts_are_cut_its_picture(visit, t
         width = "document.images[0].decode().then(() => document.images[0].naturalWidth)"
         assert tab.evaluate(width) > 0
         assert tab.locator("img").get_attribute("alt") == explainers.show("convolution").alt
+
+
+@pytest.mark.browser
+def test_each_id_is_given_once(visit):
+    for name in NAMES:
+        tab = visit(maker.PAGES / f"{name}.html")
+        ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+        assert len(ids) == len(set(ids)), name
 
 
 @pytest.mark.browser

@@ -1,18 +1,18 @@
 // One step of a convolution: nine pixels, nine weights, one sum.
 const [SIDE, LEFT, RIGHT, TOP] = [9, 4, 464, 26];
 
-const bright = (row, column, picture) => {
+const bright = (row, column, image) => {
   const inside = row >= 0 && column >= 0 && row < 28 && column < 28;
-  return inside ? data.pictures[picture].pixels[28 * row + column] / 255 : 0;
+  return inside ? data.pictures[image].pixels[28 * row + column] / 255 : 0;
 };
-const products = (row, column, { filter, picture }) =>
+const products = (row, column, { filter, image }) =>
   data.filters[filter].weights.map(
-    (weight, k) => weight * bright(row - 1 + Math.floor(k / 3), column - 1 + (k % 3), picture));
+    (weight, k) => weight * bright(row - 1 + Math.floor(k / 3), column - 1 + (k % 3), image));
 const result = (row, column, at) => add(products(row, column, at)) + data.filters[at.filter].bias;
 
 let made = "", map;
 function feature_map(at) {
-  const key = `${at.filter} ${at.picture}`;
+  const key = `${at.filter} ${at.image}`;
   if (key !== made) map = range(28).map((i) => range(28).map((j) => result(i, j, at)));
   made = key;
   return map;
@@ -22,11 +22,11 @@ idea = {
   height: 296,
   alt: "Left a picture of an ankle boot of 28 by 28 pixels with a window of 3 by 3 marked, in the " +
     "middle its nine pixels times nine trained weights, right the feature map with the sum marked.",
-  start: { ...data.start, picture: 0 },
+  start: { ...data.start, image: 0 },
   controls: [
     { name: "filter", label: "Filter", most: () => data.filters.length - 1,
       words: (k) => `${k + 1} of ${data.filters.length}` },
-    { name: "picture", label: "Picture", most: () => data.pictures.length - 1,
+    { name: "image", label: "Picture", most: () => data.pictures.length - 1,
       words: (k) => data.pictures[k].name },
   ],
   hit(at) {
@@ -39,7 +39,7 @@ idea = {
     const { row, column } = at;
     const map = feature_map(at);
     const largest = Math.max(...map.flat().map(Math.abs));
-    const rows = range(28).map((i) => range(28).map((j) => bright(i, j, at.picture)));
+    const rows = range(28).map((i) => range(28).map((j) => bright(i, j, at.image)));
     let out = words(LEFT + 126, 16, "picture, 28 x 28", `class="middle"`);
     out += words(RIGHT + 126, 16, "feature map, 28 x 28", `class="middle"`);
     out += pixels(rows, LEFT, TOP, SIDE, grey);
@@ -50,7 +50,7 @@ idea = {
       out += box(RIGHT + column * SIDE - 2, TOP + row * SIDE - 2, 13, 13, look);
     }
     const pieces = range(9).map((k) =>
-      bright(row - 1 + Math.floor(k / 3), column - 1 + (k % 3), at.picture));
+      bright(row - 1 + Math.floor(k / 3), column - 1 + (k % 3), at.image));
     const tint = (x) => signed(x / 0.8);
     const tables = [
       ["the window's pixels", pieces, grey, (x) => x < 0.5],

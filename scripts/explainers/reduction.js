@@ -1,7 +1,7 @@
 // A 1 x 1 convolution: the channels of one pixel, times a matrix, are fewer channels.
 const [IN, OUT] = [data.weights.length, data.weights[0].length];
-const [PICTURE, TOP, VECTOR, MATRIX, RESULT] = [4, 40, 272, 340, 560];
-const [HIGH, WIDE] = [11, 17];
+const [PICTURE, TOP, VECTOR, MATRIX, RESULT] = [4, 40, 286, 370, 560];
+const [HIGH, WIDE] = [7, 34];
 
 const activation = (at, c) => data.activations[7 * at.row + at.column][c];
 const products = (at) => range(IN).map((c) => activation(at, c) * data.weights[c][at.output]);
@@ -14,7 +14,7 @@ function cost({ side, channels, kernel, reduced, maps }) {
 }
 
 idea = {
-  height: 350,
+  height: 300,
   alt: `Left a picture of an ankle boot with one place marked, then the ${IN} channels of that place ` +
     `as a column, a matrix of ${IN} by ${OUT} trained weights with one column marked, and the ` +
     `${OUT} numbers that come out.`,
@@ -29,7 +29,7 @@ idea = {
     if (place) return place;
     const column = Math.floor((at.x - MATRIX) / WIDE);
     const inside = at.y >= TOP && at.y < TOP + IN * HIGH && column >= 0 && column < OUT;
-    const row = Math.floor((at.y - TOP) / 20);
+    const row = Math.floor((at.y - TOP) / 30);
     if (at.x >= RESULT && row >= 0 && row < OUT) return { output: row };
     return inside ? { output: column } : null;
   },
@@ -56,7 +56,7 @@ idea = {
         out += box(MATRIX + WIDE * k, y, WIDE, HIGH, `fill="${signed(data.weights[c][k] / heaviest)}"`);
       }
     }
-    out += words(316, TOP + (IN * HIGH) / 2 + 4, "x", `class="middle"`);
+    out += words(338, TOP + (IN * HIGH) / 2 + 4, "x", `class="middle"`);
     out += box(MATRIX, TOP, OUT * WIDE, IN * HIGH, `class="frame"`);
     for (const [wide, colour] of [[5, "#fff"], [2.5, "#111"]]) {
       const look = `fill="none" stroke="${colour}" stroke-width="${wide}"`;
@@ -65,19 +65,20 @@ idea = {
     const results = range(OUT).map((output) => result({ ...at, output }));
     const reach = Math.max(...results.map(Math.abs));
     results.forEach((x, k) => {
-      const [y, on] = [TOP + 20 * k, k === at.output];
+      const [y, on] = [TOP + 30 * k, k === at.output];
       const long = (50 * Math.abs(x)) / reach;
       out += box(RESULT + 50 - (x < 0 ? long : 0), y + 3, long.toFixed(1), 14, `fill="var(${x < 0 ? "--one" : "--two"})"`);
       out += words(RESULT + 150, y + 14, digits(x, 3), `class="end${on ? " bold" : ""}"`);
     });
-    const y = TOP + 20 * at.output;
-    out += box(RESULT - 6, y, 162, 20, `fill="none" stroke="var(--ink)" stroke-width="1.5"`);
-    return out + words(PICTURE, 342, "blue: below 0, white: 0, orange: above", `class="soft"`);
+    const y = TOP + 30 * at.output - 2;
+    out += box(RESULT - 6, y, 162, 24, `fill="none" stroke="var(--ink)" stroke-width="1.5"`);
+    return out + words(PICTURE, 290, "blue: below 0, white: 0, orange: above", `class="soft"`);
   },
   say(at) {
     const { kernel, reduced, channels, maps } = data.paper[at.count];
     const { direct, small } = cost(data.paper[at.count]);
-    return `Output channel ${at.output + 1}: ${IN} channels times ${IN} weights add up to ` +
+    return `Output channel ${at.output + 1} of the 1 x 1 before the 5 x 5 in the small network's ` +
+      `module 3b: ${IN} channels times ${IN} weights add up to ` +
       `<b id="sum">${digits(add(products(at)), 3)}</b>, with the bias ` +
       `<b id="value">${digits(result(at), 3)}</b>. In the paper's module 3a, ${kernel} x ${kernel} from ` +
       `${channels} channels to ${maps} costs <b id="direct">${commas(direct)}</b> multiply-adds, and ` +

@@ -109,13 +109,13 @@ idea = {
       `${commas(work.pointwise)} multiply-adds, together <b id="work">${commas(both)}</b>; full ` +
       `<b id="full">${commas(whole)}</b>, ${digits(whole / both, 1)} times as many.`;
     const what = [
-      `Filtered map ${channel + 1}, ${place}: 9 weights on 9 pixels of map ${channel + 1} alone give ` +
+      () => `Filtered map ${channel + 1}, ${place}: 9 weights on 9 pixels of map ${channel + 1} alone give ` +
         `<b id="value">${digits(filtered(channel, at), 3)}</b>.`,
-      `Output ${channel + 1}, ${place}: ${MAPS} times 9 weights filter, ${MAPS} weights combine, and ` +
+      () => `Output ${channel + 1}, ${place}: ${MAPS} times 9 weights filter, ${MAPS} weights combine, and ` +
         `give <b id="value">${digits(combined(channel, at), 3)}</b>.`,
-      `Output ${channel + 1}, ${place}: a full convolution with ${9 * MAPS} weights for this output ` +
+      () => `Output ${channel + 1}, ${place}: a full convolution with ${9 * MAPS} weights for this output ` +
         `gives <b id="value">${digits(full(channel, at), 3)}</b>, the same number.`,
     ];
-    return `${what[step]} ${costs}`;
+    return `${what[step]()} ${costs}`;
   },
 };
