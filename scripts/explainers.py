@@ -309,6 +309,7 @@ IDEAS = {
         "Point at a pixel of the picture or at an output channel, or choose the picture with Tab "
         "and use the arrow keys. The second slider takes another large kernel for the count.",
         reduction,
+        lines=6,
     ),
     "scrubber": Page(
         "The long trainings, epoch by epoch",

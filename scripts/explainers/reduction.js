@@ -77,7 +77,7 @@ idea = {
   say(at) {
     const { kernel, reduced, channels, maps } = data.paper[at.count];
     const { direct, small } = cost(data.paper[at.count]);
-    return `Output channel ${at.output + 1} of the 1 x 1 before the 5 x 5 in the small network's ` +
+    return `Row ${at.row + 1}, column ${at.column + 1}, output channel ${at.output + 1} of the 1 x 1 before the 5 x 5 in the small network's ` +
       `module 3b: ${IN} channels times ${IN} weights add up to ` +
       `<b id="sum">${digits(add(products(at)), 3)}</b>, with the bias ` +
       `<b id="value">${digits(result(at), 3)}</b>. In the paper's module 3a, ${kernel} x ${kernel} from ` +
