@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).with_suffix("")
 PAGES = ROOT / "course_lib/explainers"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FIRST = "[drawn, $('said').innerHTML]"  # what a page's JavaScript draws and says when it begins
 
 
 # ---- the data
@@ -362,18 +363,13 @@ def stored(name):
     return json.loads(text.partition(start)[2].partition("</script>")[0])
 
 
-def first_picture(tab, file):
-    """Return (SVG, sentence) that a page draws first."""
-    tab.goto(file.resolve().as_uri())
-    return tab.evaluate("[drawn, $('said').innerHTML]")
-
-
 def write(name, data, tab):
     """Write a page: once without its picture, to have it drawn, and once with it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.html"
         file.write_text(render(name, data, "", ""), encoding="utf-8")
-        picture, said = first_picture(tab, file)
+        tab.goto(file.as_uri())
+        picture, said = tab.evaluate(FIRST)
     text = render(name, data, picture, said)
     (PAGES / f"{name}.html").write_text(text, encoding="utf-8")
     print(f"{name}: {len(text.encode()) / 1000:.1f} kB", flush=True)

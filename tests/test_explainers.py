@@ -306,6 +306,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_touching_a_page_shows_what_numpy_computes(visit, check):
@@ -313,6 +314,7 @@ def test_touching_a_page_shows_what_numpy_computes(visit, check):
     check(tab, maker.stored(check.__name__))
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_slip_in_the_javascript_is_seen(visit, check, tmp_path):
@@ -325,15 +327,33 @@ def test_a_slip_in_the_javascript_is_seen(visit, check, tmp_path):
         check(tab, maker.stored(name))
 
 
-@pytest.mark.browser
-def test_the_pictures_without_scripts_are_those_that_scripts_draw_first(visit):
+OUTSIDE = """() => {
+  const all = document.querySelector('#picture svg').getBoundingClientRect();
+  return [...document.querySelectorAll('#picture text')].filter((text) => {
+    const one = text.getBoundingClientRect();
+    return one.left < all.left || one.right > all.right || one.top < all.top
+      || one.bottom > all.bottom;
+  }).map((text) => text.textContent);
+}"""
+
+
+def test_every_page_is_driven():
     assert [check.__name__ for check in CHECKS] == NAMES
-    for name in NAMES:
-        file = maker.PAGES / f"{name}.html"
-        drawn = maker.first_picture(visit(file), file)
-        assert tuple(drawn) == static(name), f"run: python scripts/explainers.py {name}"
 
 
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_opens_with_the_picture_that_it_has_without_scripts(visit, name):
+    tab = visit(maker.PAGES / f"{name}.html")
+    drawn = tab.evaluate(maker.FIRST)
+    assert tuple(drawn) == static(name), f"run: python scripts/explainers.py {name}"
+    ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+    assert len(ids) == len(set(ids))
+    assert tab.evaluate(OUTSIDE) == []
+
+
+@pytest.mark.slow
 @pytest.mark.browser
 def test_without_scripts_there_is_a_picture_with_a_text(visit):
     for name in NAMES:
@@ -345,6 +365,7 @@ def test_without_scripts_there_is_a_picture_with_a_text(visit):
         assert len(tab.locator("#said").inner_text()) > 80
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_notebook_shows_the_page_or_where_scripts_are_cut_its_picture(visit, tmp_path, scripts):
@@ -363,29 +384,6 @@ def test_a_notebook_shows_the_page_or_where_scripts_are_cut_its_picture(visit, t
         width = "document.images[0].decode().then(() => document.images[0].naturalWidth)"
         assert tab.evaluate(width) > 0
         assert tab.locator("img").get_attribute("alt") == explainers.show("convolution").alt
-
-
-@pytest.mark.browser
-def test_each_id_is_given_once(visit):
-    for name in NAMES:
-        tab = visit(maker.PAGES / f"{name}.html")
-        ids = tab.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
-        assert len(ids) == len(set(ids)), name
-
-
-@pytest.mark.browser
-def test_texts_of_a_page_stay_inside_its_picture(visit):
-    for name in NAMES:
-        tab = visit(maker.PAGES / f"{name}.html")
-        outside = """() => {
-          const all = document.querySelector('#picture svg').getBoundingClientRect();
-          return [...document.querySelectorAll('#picture text')].filter((text) => {
-            const one = text.getBoundingClientRect();
-            return one.left < all.left || one.right > all.right || one.top < all.top
-              || one.bottom > all.bottom;
-          }).map((text) => text.textContent);
-        }"""
-        assert tab.evaluate(outside) == [], name
 
 
 def test_the_data_of_a_page_are_json_without_a_tag():
