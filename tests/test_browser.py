@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from notebook_tools import NOTEBOOKS, ROOT, code, write
 
+from course_lib import explainers
+
 CHAPTER = "00_start_here"
 # What the other chapters do beside: load Keras, train, draw. (Their outputs are nbval's business.)
 SMALL = [
@@ -88,6 +90,10 @@ def lab(tmp_path_factory):
     picture = "![a picture](images/colab-badge.svg)"
     write(folder / "04_small.ipynb", picture, *[code(source, count=None) for source in SMALL])
     shutil.copytree(NOTEBOOKS / "images", folder / "images")
+    shown = explainers.show("convolution")  # stored, as in a notebook that somebody else sent
+    stored = {"text/html": shown._repr_html_(), "text/plain": repr(shown)}
+    source = 'from course_lib import explainers\n\nexplainers.show("convolution")'
+    write(folder / "touch.ipynb", picture, code(source, stored))
     native = "import os, sys\n_ = os.write(2, b'native log')"
     warning = "print('mind the gap', file=sys.stderr)"
     sources = [native, warning, "1 / 0", "print('never')"]
@@ -197,6 +203,24 @@ def test_a_red_line_an_error_and_a_missing_picture_are_seen(page, lab):
     assert ("native" in log, warning, error) == (True, "mind the gap\n", "division by zero")
     assert len(red) == 3
     assert len(broken) == 1
+
+
+def test_a_page_to_touch_is_its_picture_until_its_cell_is_run(page, lab):
+    url, _ = lab
+    page.goto(f"{url}/lab/tree/touch.ipynb?token=t&reset")
+    page.get_by_text("| Idle").wait_for()
+    still = page.locator(".jp-OutputArea img")
+    assert still.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    assert page.locator(".jp-OutputArea iframe").count() == 0  # scripts of others are cut away
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+    frame = page.frame_locator(".jp-OutputArea iframe")
+    frame.locator("#controls").wait_for()
+    before = frame.locator("#value").inner_text()
+    for _ in range(3):
+        frame.locator("#picture").press("ArrowUp")
+    assert frame.locator("#value").inner_text() != before
+    assert still.count() == 0
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip), ("true", pytest.fail)])
