@@ -1,8 +1,16 @@
-"""The exercises of assignment 02: convolution by hand, its cost, and how far it sees."""
+"""The exercises of assignment 02: convolution forward and backward, a network of one's own."""
 
 import numpy as np
 
-from course_lib.checks import assignment, expect, numbers, parts, recognise, shaped
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    networks,
+    numbers,
+    parts,
+    response,
+)
 
 exercise = assignment("02_convolution")
 
@@ -21,181 +29,6 @@ def maps_of(x, kernel, bias=0.0, stride=1):
 def map_of(picture, kernel, bias=0.0):
     """The same for one channel and one filter: (height, width) -> (rows, columns)."""
     return maps_of(picture[..., None], kernel[..., None, None], bias)[..., 0]
-
-
-@exercise(
-    section="One filter, by hand",
-    correct="nine weights and a bias, used at every place of the picture.",
-    hints=(
-        "The window of the place (i, j) is picture[i : i + k, j : j + k]. Multiply it by the "
-        "kernel number by number (*, not @), add everything up, add the bias once.",
-        "With k = len(kernel) the map has picture.shape[0] - k + 1 rows, and columns alike from "
-        "picture.shape[1]. Fill an array of that shape in two loops.",
-    ),
-)
-def feature_map(answer):
-    rng = np.random.default_rng(2)
-    picture, kernel, bias = rng.normal(size=(6, 8)), rng.normal(size=(3, 3)), 0.75
-    right = map_of(picture, kernel, bias)
-    windows = windows_of(picture[..., None], 3)[:, :, 0]
-    padded = np.pad(picture, 1)
-    expect(
-        answer(picture, kernel, bias),
-        right,
-        {
-            "the bias is missing.": right - bias,
-            "the bias is added to every product. Add it once, to the sum.": right + 8 * bias,
-            "these are the means of the products. Add the products up.": (right - bias) / 9 + bias,
-            "the kernel is turned by 180 degrees, as mathematics does. Networks lay it on the "
-            "picture as it is.": map_of(picture, kernel[::-1, ::-1], bias),
-            "rows and columns of the kernel are swapped.": map_of(picture, kernel.T, bias),
-            "window and kernel are multiplied as matrices (@). Multiply number by number: *.": (
-                np.einsum("hwij,jk->hw", windows, kernel) + bias
-            ),
-            "negative sums became 0. The ReLU is a step of its own and comes later.": (
-                np.maximum(right, 0)
-            ),
-            "the last row and the last column are missing: there are height - k + 1 rows.": (
-                right[:-1, :-1]
-            ),
-            "the map is as large as the picture, so zeros were added around it. Here there is no "
-            "padding.": map_of(padded, kernel, bias),
-            "the kernel moves on by its own side. Move on by one pixel.": right[::3, ::3],
-            "height and width are swapped.": right.T,
-        },
-        "The map",
-    )
-    kernel = rng.normal(size=(2, 2))
-    expect(answer(picture, kernel, bias), map_of(picture, kernel, bias), {}, "With k = 2 the map")
-
-
-@exercise(
-    section="Padding and stride",
-    correct="28, 14, 14, 7, 7, 3 for the network of the notebook: each map is the next picture.",
-    hints=(
-        "Use the formula for the first layer. What it gives is n for the second layer.",
-        "In a loop: side = (side + 2 * padding - window) // stride + 1, then append side to a "
-        "list. // rounds down.",
-    ),
-)
-def sides(answer):
-    stacks = [
-        (28, [(3, 1, 1), (2, 2, 0), (3, 1, 1), (2, 2, 0), (3, 1, 1), (2, 2, 0)]),
-        (30, [(5, 2, 1), (3, 3, 2), (4, 1, 0)]),
-        (8, [(3, 2, 0)]),
-    ]
-
-    def chain(rule):
-        found = []
-        for side, layers in stacks:
-            for window, stride, padding in layers:
-                side = rule(side, window, stride, padding)
-                found.append(side)
-        return np.array(found)
-
-    # counted one by one: the places where the window starts and still ends inside
-    right = chain(lambda n, k, s, p: len(range(-p, n + p - k + 1, s)))
-    got = [numbers(answer(side, list(layers))) for side, layers in stacks]
-    flat = np.concatenate([g.ravel() for g in got])
-    ends = np.cumsum([len(layers) for _, layers in stacks])
-    each = np.split(right, ends[:-1])
-    recognise(
-        flat,
-        {
-            "always one too few: the first place counts too, so add 1.": (
-                chain(lambda n, k, s, p: (n + 2 * p - k) // s)
-            ),
-            "rounded up. A window that hangs over the edge does not count: round down.": (
-                chain(lambda n, k, s, p: -((k - n - 2 * p) // s) + 1)
-            ),
-            "not always a whole number: divide with //, which rounds down.": (
-                chain(lambda n, k, s, p: (n + 2 * p - k) / s + 1)
-            ),
-            "the padding is ignored.": chain(lambda n, k, s, p: (n - k) // s + 1),
-            "the padding is added once. It is on both sides: 2 * padding.": (
-                chain(lambda n, k, s, p: (n + p - k) // s + 1)
-            ),
-            "the stride is ignored.": chain(lambda n, k, s, p: n + 2 * p - k + 1),
-            "the 1 is added before the division. Divide first.": (
-                chain(lambda n, k, s, p: (n + 2 * p - k + 1) // s)
-            ),
-            "every layer starts from the picture again. The map of a layer is the picture of the "
-            "next.": [(side + 2 * p - k) // s + 1 for side, layers in stacks for k, s, p in layers],
-            "the side of the picture itself is in the list. Begin after the first layer.": (
-                np.concatenate([[s, *list_] for (s, _), list_ in zip(stacks, each, strict=True)])
-            ),
-            "this is the side after the last layer only. Return a list, one number a layer.": (
-                right[ends - 1]
-            ),
-        },
-    )
-    for (side, layers), result, wanted in zip(stacks, got, each, strict=True):
-        expect(result, wanted, what=f"sides({side}, {layers})")
-
-
-@exercise(
-    section="Channels, weights and work",
-    correct="this is the layer of every network in this course, written out.",
-    hints=(
-        "Pad height and width, not the channels: np.pad(x, ((p, p), (p, p), (0, 0))). The window "
-        "of the place (i, j) starts at row i * stride and column j * stride.",
-        "A window has the shape (k, k, in). (window[..., None] * kernel).sum(axis=(0, 1, 2)) is "
-        "one number a filter. Add bias to it, and the row of `out` numbers is done.",
-    ),
-)
-def conv2d(answer):
-    rng = np.random.default_rng(4)
-    x, kernel, bias = rng.normal(size=(7, 9, 2)), rng.normal(size=(3, 3, 2, 4)), rng.normal(size=4)
-    stride, padding = 2, 1
-
-    def padded(before, after, mode="constant"):
-        return np.pad(x, ((before, after), (before, after), (0, 0)), mode=mode)
-
-    x_padded = padded(1, 1)
-    right = maps_of(x_padded, kernel, bias, stride)
-    one_by_one = np.einsum("hwcij,ijco->hwco", windows_of(x_padded, 3), kernel)[::2, ::2]
-    expect(
-        answer(x, kernel, bias, stride, padding),
-        right,
-        {
-            "the biases are missing.": right - bias,
-            "the bias of a filter is added to every product. Add it once, to the sum.": (
-                right + 17 * bias
-            ),
-            "the padding is ignored.": maps_of(x, kernel, bias, stride),
-            "the zeros are added at the bottom and on the right only. Add them on every side.": (
-                maps_of(padded(0, 2), kernel, bias, stride)
-            ),
-            "the zeros are added at the top and on the left only. Add them on every side.": (
-                maps_of(padded(1, 0), kernel, bias, stride)
-            ),
-            "the border repeats the pixels at the edge. Padding adds zeros.": (
-                maps_of(padded(1, 1, "edge"), kernel, bias, stride)
-            ),
-            "the stride is ignored.": maps_of(x_padded, kernel, bias),
-            "the map has the right size, but its windows lie one pixel apart: start them at "
-            "i * stride and j * stride.": (maps_of(x_padded, kernel, bias)[:4, :5]),
-            "only the first input channel is used. A filter reaches through all of them.": (
-                maps_of(x_padded[..., :1], kernel[:, :, :1], bias, stride)
-            ),
-            "the input channels are averaged. Add them up.": (right - bias) / 2 + bias,
-            "the input channels are still apart. A filter adds up over all of them and gives one "
-            "number a place.": one_by_one + bias,
-            "the kernel is turned by 180 degrees, as mathematics does. Networks lay it on the "
-            "picture as it is.": maps_of(x_padded, kernel[::-1, ::-1], bias, stride),
-            "the maps are the first axis. They are the channels of the result: the last axis.": (
-                np.moveaxis(right, -1, 0)
-            ),
-        },
-        "The result",
-    )
-    kernel = rng.normal(size=(1, 1, 2, 3))
-    expect(
-        answer(x, kernel, bias[:3], 1, 0),
-        maps_of(x, kernel, bias[:3]),
-        {},
-        "With a kernel of 1 x 1 and no padding the result",
-    )
 
 
 @exercise(
@@ -273,152 +106,418 @@ def dense_matrix(answer):
     expect(answer(kernel, 5), matrix(kernel, 5), {}, "With k = 2 and side 5, W")
 
 
+def layer_of(x, kernel, bias, stride=1, padding=0):
+    """Convolution of (pictures, height, width, in), one picture after the other."""
+    sides = ((padding, padding), (padding, padding), (0, 0))
+    return np.stack([maps_of(np.pad(one, sides), kernel, bias, stride) for one in x])
+
+
+def slopes_of(x, kernel, stride, padding, slope, slip=""):
+    """(dx, dkernel, dbias) by going through all places; `slip` names a mistake to make."""
+    k, p, n = len(kernel), padding, len(x)
+    height, width = x.shape[1:3]
+    wide = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
+    dx, dkernel = np.zeros_like(wide), np.zeros_like(kernel)
+    used = kernel[::-1, ::-1] if slip == "turned" else kernel
+    for i, j in np.ndindex(slope.shape[1:3]):
+        top, left = (i, j) if slip == "no stride" else (i * stride, j * stride)
+        here = (slice(None), slice(top, top + k), slice(left, left + k))
+        back = np.einsum("no,abco->nabc", slope[:, i, j], used)
+        found = np.einsum("nabc,no->abco", wide[here], slope[:, i, j])
+        dx[here] = back if slip == "overwritten" else dx[here] + back
+        dkernel = found if slip == "overwritten" else dkernel + found
+    dbias = slope.sum(axis=(0, 1, 2))
+    if slip == "mean":
+        return dx[:, p : p + height, p : p + width] / n, dkernel / n, dbias / n
+    first = 0 if slip == "cut" else p
+    return dx[:, first : first + height, first : first + width], dkernel, dbias
+
+
+def slopes_by_lines(x, kernel, bias, stride, padding, slope):
+    """The same from the forward pass alone: it is linear, so one step of 1 measures a slope."""
+    found = []
+    for at, array in enumerate((x, kernel, bias)):
+        slopes = np.zeros_like(array)
+        for place in np.ndindex(array.shape):
+            given = [x, kernel, bias]
+            given[at] = array.copy()
+            given[at][place] += 1
+            moved = layer_of(*given, stride, padding) - layer_of(x, kernel, bias, stride, padding)
+            slopes[place] = (slope * moved).sum()
+        found.append(slopes)
+    return found
+
+
 @exercise(
     section="Channels, weights and work",
-    correct="160 parameters against 9,847,040 in the notebook's example: the price of knowing "
-    "nothing about pictures.",
+    correct="the whole layer, in both directions: this is what a framework does for you.",
     hints=(
-        "A filter has kernel * kernel * channels weights and one bias, wherever it lies. Each of "
-        "its weights is used at each of the side * side places.",
-        "In the fully connected layer each of side * side * channels inputs is joined to each of "
-        "side * side * filters outputs, and each output has a bias. Each weight is used once.",
+        "Forward: pad, then go through all places (i, j). The window is wide[:, i * stride : i * "
+        "stride + k, j * stride : j * stride + k]; np.tensordot(window, kernel, 3) is y[:, i, j].",
+        "Backward, at the same place, with s = slope[:, i, j] of the shape (pictures, out): the "
+        "kernel gets np.tensordot(window, s, (0, 0)), the window gets np.tensordot(s, kernel, (1, "
+        "3)). Add both up over all places: windows overlap, and the kernel is used everywhere.",
+        "Collect the slopes of the pixels in an array as large as the padded picture, and cut the "
+        "padding off at the end. Each bias gets the sum of its map's slopes.",
     ),
 )
-def layer_costs(answer):
-    layers = np.array([[28, 3, 1, 16], [14, 5, 12, 32]])
-    side, k, c, f = layers.T
-    places, filters = side**2, k**2 * c * f
-    inputs, outputs = places * c, places * f
-    names = ("conv_parameters", "conv_multiply_adds", "dense_parameters", "dense_multiply_adds")
-    got = [parts(answer(*map(int, layer)), names) for layer in layers]
-    found = [[shaped(cost[i], (), names[i]) for cost in got] for i in range(4)]
-    right = (
-        np.array([160, (5 * 5 * 12 + 1) * 32]),  # 160: what the audit counts in conv1
-        np.array([112896, 5 * 5 * 12 * 32 * 196]),
-        np.array([784 * 12544 + 12544, (196 * 12 + 1) * 196 * 32]),
-        np.array([784 * 12544, 196 * 12 * 196 * 32]),
+def convolve(answer):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(3, 6, 7, 2))
+    kernel, bias, stride, padding = rng.normal(size=(3, 3, 2, 4)), rng.normal(size=4), 2, 1
+    right = layer_of(x, kernel, bias, stride, padding)
+    slope = rng.normal(size=right.shape)
+    names = ("y", "dx", "dkernel", "dbias")
+    y, dx, dkernel, dbias = parts(answer(x, kernel, bias, stride, padding, slope), names)
+    expect(
+        y,
+        right,
+        {
+            "the biases are missing.": right - bias,
+            "the padding is ignored.": layer_of(x, kernel, bias, stride),
+            "the stride is ignored.": layer_of(x, kernel, bias, 1, padding),
+            "the map has the right size, but its windows lie one pixel apart: start them at "
+            "i * stride and j * stride.": layer_of(x, kernel, bias, 1, padding)[:, :3, :4],
+            "the kernel is turned by 180 degrees, as mathematics does. Networks lay it on the "
+            "picture as it is.": layer_of(x, kernel[::-1, ::-1], bias, stride, padding),
+            "negative sums became 0. The ReLU is a step of its own.": np.maximum(right, 0),
+            "the zeros are added at the bottom and on the right only.": layer_of(
+                np.pad(x, ((0, 0), (0, 2), (0, 2), (0, 0))), kernel, bias, stride
+            ),
+        },
+        "y",
     )
-    mistakes = (
+
+    def slipped(slip):
+        return slopes_of(x, kernel, stride, padding, slope, slip)
+
+    right_dx, right_dkernel, right_dbias = slopes_by_lines(x, kernel, bias, stride, padding, slope)
+    expect(
+        dbias,
+        right_dbias,
         {
-            "conv_parameters lacks the biases: one for each filter.": filters,
-            "conv_parameters has one bias for the layer. Each filter has its own.": filters + 1,
-            "conv_parameters has one bias for each input channel. A filter has one.": filters + c,
-            "conv_parameters ignores the input channels. A filter reaches through all of them.": (
-                k**2 * f + f
+            "dbias is a mean. A bias is added at every place of every picture: add up all slopes "
+            "of its map.": slope.mean(axis=(0, 1, 2)),
+            "dbias is divided by the number of pictures. Add up.": slipped("mean")[2],
+            "dbias still has one row a picture. The bias is shared: add them up.": slope.sum(
+                axis=(1, 2)
             ),
-            "conv_parameters has a flat kernel. It is a square: kernel * kernel.": k * c * f + f,
-            "conv_parameters counts the weights again at each place. They are the same weights "
-            "everywhere.": filters * places + f,
+            "dbias is one number for all filters. Each has its own.": slope.sum(),
+            "dbias has only the last place. Add up over all of them.": slope[:, -1, -1].sum(axis=0),
         },
-        {
-            "conv_multiply_adds is that of one place. They are used at side * side places.": (
-                filters
-            ),
-            "conv_multiply_adds is that of one row of the map. It has side * side places.": (
-                filters * side
-            ),
-            "conv_multiply_adds counts the biases. They are added, not multiplied.": (
-                (filters + f) * places
-            ),
-            "conv_multiply_adds counts a multiplication and an addition as two. Together they are "
-            "one.": 2 * filters * places,
-            "conv_multiply_adds is for a map without padding. Here the map is as large as the "
-            "picture.": filters * (side - k + 1) ** 2,
-        },
-        {
-            "dense_parameters lacks the biases: one for each output.": inputs * outputs,
-            "dense_parameters has one bias for each filter. Every output is a neuron and has its "
-            "own.": inputs * outputs + f,
-            "dense_parameters has the biases on the wrong side: one for each output.": (
-                inputs * outputs + inputs
-            ),
-            "dense_parameters has `filters` outputs. It needs side * side * filters.": (
-                inputs * f + f
-            ),
-            "dense_parameters has side * side inputs. It needs side * side * channels.": (
-                places * outputs + outputs
-            ),
-        },
-        {
-            "dense_multiply_adds counts the biases. They are added, not multiplied.": (
-                inputs * outputs + outputs
-            ),
-            "dense_multiply_adds counts a multiplication and an addition as two. Together they "
-            "are one.": 2 * inputs * outputs,
-            "dense_multiply_adds counts a weight at every place. Without sharing each weight is "
-            "used once.": inputs * outputs * places,
-        },
+        "dbias",
     )
-    for numbers_found, reasons in zip(found, mistakes, strict=True):
-        recognise(np.array(numbers_found), reasons)
-    for name, numbers_found, wanted in zip(names, found, right, strict=True):
-        for layer, number, correct in zip(layers.tolist(), numbers_found, wanted, strict=True):
-            expect(number, correct, what=f"{name} of layer_costs{tuple(layer)}")
+    expect(
+        dkernel,
+        right_dkernel,
+        {
+            "dkernel has only the last place: `=` stands where `+=` should.": (
+                slipped("overwritten")[1]
+            ),
+            "dkernel is divided by the number of pictures. The slopes are given: add up.": (
+                slipped("mean")[1]
+            ),
+            "dkernel is turned by 180 degrees.": right_dkernel[::-1, ::-1],
+            "dkernel takes its windows one pixel apart: they start at i * stride and j * stride.": (
+                slipped("no stride")[1]
+            ),
+            "dkernel is that of the first picture alone.": slopes_of(
+                x[:1], kernel, stride, padding, slope[:1]
+            )[1],
+        },
+        "dkernel",
+    )
+    dx = numbers(dx, "dx")
+    if dx.shape == (3, 8, 9, 2):
+        raise Mistake("dx still has the border of the padding. Cut it off: the zeros are no input.")
+    expect(
+        dx,
+        right_dx,
+        {
+            "in dx later windows overwrite earlier ones. They overlap: `+=`.": (
+                slipped("overwritten")[0]
+            ),
+            "in dx the kernel is turned. Each weight sends its slope back to the pixel that it "
+            "met.": slipped("turned")[0],
+            "in dx the windows lie one pixel apart: they start at i * stride and j * stride.": (
+                slipped("no stride")[0]
+            ),
+            "dx is cut at the wrong end: the border is on every side, so begin at `padding`.": (
+                slipped("cut")[0]
+            ),
+            "dx is divided by the number of pictures. Each picture has slopes of its own.": (
+                slipped("mean")[0]
+            ),
+            "dx has the wrong sign.": -right_dx,
+        },
+        "dx",
+    )
+    kernel, bias = rng.normal(size=(2, 2, 2, 3)), rng.normal(size=3)
+    right = layer_of(x, kernel, bias, 3)
+    slope = rng.normal(size=right.shape)
+    got = parts(answer(x, kernel, bias, 3, 0, slope), names)
+    wanted = (right, *slopes_by_lines(x, kernel, bias, 3, 0, slope))
+    if numbers(got[1], "dx").size == 0:
+        raise Mistake("without padding dx is empty: `[:, p:-p]` leaves nothing where p is 0.")
+    for name, value, r in zip(names, got, wanted, strict=True):
+        expect(value, r, what=f"With k = 2, stride 3 and no padding {name}")
+
+
+# ---- the instrument -----------------------------------------------------------------------------
+
+
+def friend(fault):
+    """Return forward and backward of a layer whose outputs are squared; `fault` is in backward."""
+
+    def forward(x, kernel, bias):
+        return layer_of(x, kernel, bias) ** 2
+
+    def backward(x, kernel, bias, slope):
+        slope = np.ones_like(slope) if fault == "slope" else slope
+        inner = 2 * layer_of(x, kernel, bias) * slope
+        dx, dkernel, dbias = slopes_of(x, kernel, 1, 0, inner)
+        if fault == "mean":
+            dbias = dbias / len(x)
+        elif fault == "turned":
+            dx = slopes_of(x, kernel, 1, 0, inner, "turned")[0]
+        elif fault == "place":
+            worst = np.unravel_index(np.abs(dkernel).argmax(), dkernel.shape)
+            dkernel[worst] *= 1.05
+        elif fault == "sign":
+            dx, dkernel = -dx, -dkernel
+        elif fault == "swapped":
+            dkernel = dkernel.swapaxes(0, 1)
+        return dx, dkernel, dbias
+
+    return forward, backward
+
+
+FRIENDS = {  # fault -> the wrong slopes, and what is said if they are not found
+    "": (
+        (),
+        "a friend without a mistake is accused. Measured slopes are never exact: allow a gap of "
+        "one in a thousand.",
+    ),
+    "mean": (("bias",), "a friend divides the slope of the bias by the number of pictures."),
+    "swapped": (
+        ("kernel",),
+        "a friend swaps rows and columns of the kernel's slope, so that the "
+        "sum of all numbers is right. Compare number by number.",
+    ),
+    "turned": (("x",), "a friend turns the kernel on the way back to x."),
+    "place": (
+        ("kernel",),
+        "a friend is wrong by a twentieth in one number of the kernel, and "
+        "right in all others. Go through all places, and look at the largest gap.",
+    ),
+    "sign": (
+        ("kernel", "x"),
+        "a friend has the wrong sign in two slopes. Take the difference of "
+        "measured and given first, np.abs after that.",
+    ),
+    "slope": (
+        ("bias", "kernel", "x"),
+        "a friend takes `slope` for 1 everywhere. Measure with "
+        "random slopes: with ones this mistake cannot be seen.",
+    ),
+}
 
 
 @exercise(
-    section="The receptive field",
-    correct="22 of 28 pixels for the network of the notebook, from kernels of 3 and poolings of 2.",
+    section="Channels, weights and work",
+    correct="six friends with a mistake, one without, told apart by an instrument that knows only "
+    "the way forward.",
     hints=(
-        "The field grows by (kernel - 1) * step. Then the step grows: it is multiplied by the "
-        "stride. In this order.",
-        "conv 3, pool 2 with stride 2, conv 3: the field is 1, 3, 4, 8, the step 1, 1, 2, 2.",
+        "Draw random slopes for y. The loss is then np.sum(slope * forward(x, kernel, bias)), one "
+        "number, and backward(x, kernel, bias, slope) claims how it changes.",
+        "For each place of each of the three arrays: a little more, a little less, the difference "
+        "of the losses divided by 2 * step. A step of 1e-5 is good.",
+        "Name an array if np.abs(measured - given).max() is above a thousandth of "
+        "np.abs(measured).max().",
     ),
 )
-def receptive_field(answer):
-    stacks = (
-        [(3, 1), (2, 2), (3, 1), (2, 2), (3, 1), (2, 2)],
-        [(3, 1), (3, 1), (3, 1)],
-        [(7, 2), (3, 2), (5, 3), (3, 1)],
-        [(5, 4)],
+def faulty(answer):
+    rng = np.random.default_rng(8)
+    x, kernel, bias = (rng.normal(size=s) for s in ((2, 4, 4, 1), (2, 2, 1, 2), (2,)))
+    for fault, (wanted, message) in FRIENDS.items():
+        found = answer(*friend(fault), x, kernel, bias)
+        if isinstance(found, str) or not isinstance(found, (list, tuple, set, np.ndarray)):
+            raise Mistake('return a list of names, for example ["kernel"], or [] if all is right.')
+        names = sorted({str(name) for name in found})
+        for name in names:
+            if name not in ("bias", "kernel", "x"):
+                raise Mistake(f'the names are "x", "kernel" and "bias"; this is {name[:40]!r}.')
+        if tuple(names) != wanted:
+            said, right = (", ".join(n) or "nothing" for n in (names, wanted))
+            raise Mistake(f"{message} You name {said}; wrong is {right}.")
+
+
+# ---- the network --------------------------------------------------------------------------------
+
+INPUT, CLASSES = (28, 28, 1), 10
+WEIGHTS, WORK, SEES = 20_000, 1_000_000, 20  # a fifth and a half of `convolution_small`
+PICTURES, REACHED = 3_000, 0.70
+
+
+def design(model, fresh=True):
+    """Return (model, what it costs), or raise `Mistake` where it does not keep to the budget.
+
+    `fresh` says that it is untrained: training may kill all its ReLUs.
+    """
+    from course_lib.audit import audit
+
+    model = networks.a_model(model, INPUT)
+    shape = tuple(model.outputs[0].shape[1:])
+    if shape != (CLASSES,):
+        reason = " Flatten the maps before the last Dense." if len(shape) == 3 else ""
+        raise Mistake(f"a picture gives {shape}; it should give ({CLASSES},), the logits.{reason}")
+    if not any(len(weight.shape) == 4 for weight in model.weights):
+        raise Mistake("there is no convolution in it.")
+    try:
+        counted = audit(model)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:150]
+        raise Mistake(
+            f"its work cannot be counted ({type(error).__name__}: {reason}). Use Keras's layers."
+        ) from None
+    rows = counted.rows
+    if counted.params > WEIGHTS:
+        largest = max(rows, key=lambda row: row.params)
+        raise Mistake(
+            f"it has {counted.params:,} parameters, {largest.params:,} of them in "
+            f"`{largest.path}`; {WEIGHTS:,} are allowed. What reaches that layer?"
+        )
+    if counted.macs > WORK:
+        largest = max(rows, key=lambda row: row.macs or 0)
+        raise Mistake(
+            f"it does {counted.macs:,} multiply-adds, {largest.macs:,} of them in "
+            f"`{largest.path}`; {WORK:,} are allowed. Pool earlier, or make it narrower."
+        )
+    sides = [max(row.field) for row in rows if len(row.output_shape) == 3]
+    sees = max((side for side in sides if np.isfinite(side)), default=0)
+    if sees < SEES:
+        raise Mistake(
+            f"a neuron of its last maps sees {sees} pixels of a side; it should see {SEES} at "
+            "least. A pooling doubles the step of all that follows."
+        )
+    rng = np.random.default_rng(3)
+    one, two = rng.normal(size=(2, *INPUT)).astype("float32")
+    answers = [response(model, picture) for picture in (one, two, one + two, 0 * one)]
+    if abs(answers[0].sum() - 1) < 1e-3 and np.all(answers[0] >= 0):
+        raise Mistake("it ends in a softmax. Return the logits; the loss takes them.")
+    gap = np.abs(answers[0] + answers[1] - answers[2] - answers[3]).max()
+    if fresh and gap < 1e-4 * max(np.abs(answers[0]).max(), 1e-6):
+        raise Mistake(
+            "there is no activation in it, so that one layer could do what all of them do: "
+            "activation='relu'."
+        )
+    return model, (
+        f"{counted.params:,} parameters, {counted.macs:,} multiply-adds, and a neuron of the last "
+        f"maps sees {sees:g} x {sees:g} pixels."
     )
 
-    def backwards(layers):
-        """The other way round: what must one neuron of the last layer be given?"""
-        needed = 1
-        for kernel, stride in reversed(layers):
-            needed = (needed - 1) * stride + kernel
-        return needed
 
-    def forwards(rule, start=1):
-        found = []
-        for layers in stacks:
-            field, step = start, 1
-            for kernel, stride in layers:
-                field, step = rule(field, step, kernel, stride)
-            found.append(field)
-        return found
+@exercise(
+    section="The network",
+    correct="a fifth of the parameters and half of the work of the notebook's network.",
+    hints=(
+        "keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(...), ...]). Count before "
+        "you build: a convolution on 28 x 28 pixels does 784 times its weights.",
+        "Three times a 3 x 3 convolution with ReLU and a 2 x 2 pooling sees 22 pixels. The "
+        "notebook's widths are too many: begin narrow, and widen where the maps are small.",
+        "Conv2D(12, 3, padding='same', activation='relu'), MaxPooling2D(2), the same with 24 and "
+        "with 32, Flatten(), Dense(10). Without a hidden layer nearly all is in the filters.",
+    ),
+)
+def network(answer):
+    return design(answer())[1]
 
-    got = [numbers(answer(list(layers))) for layers in stacks]
-    right = list(map(backwards, stacks))
-    recognise(
-        got,
+
+@exercise(
+    section="Train it",
+    correct="the network is yours, the recipe too. The notebook's network had three times as many "
+    "pictures, and five times the weights.",
+    hints=(
+        "model.compile(optimizer, loss), then model.fit(x, labels, batch_size, epochs). The labels "
+        "are class numbers and the network gives logits: which loss takes both?",
+        "keras.losses.SparseCategoricalCrossentropy(from_logits=True) and keras.optimizers.Adam("
+        "3e-3), batches of 32, three passes. Return the model, not what fit returns.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model, _ = design(answer(*splits.train), fresh=False)
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes, smaller batches (32), or a higher rate (0.003 is not too much for Adam).",
+    )
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+UNEQUAL = "test pictures scaled in another way"
+CAUSES = {
+    "overfitting": "then pictures that were held back would do badly too. Of these 84 % are right.",
+    "learning rate too high": "then the training would go wrong. It ends at 90 %.",
+    "too few passes": "more passes cannot mend it: what was learned is good, 90 and 84 %.",
+    "test labels shuffled": "then the answers would still be of all classes. Here they are all the "
+    "same: to the network the test pictures look alike.",
+}
+
+
+@exercise(
+    section="A picture is a tensor",
+    correct="whatever is done to the training pictures is done to all others, with the same "
+    "numbers. No error is raised where it is forgotten.",
+    hints=(
+        "Print the smallest and the largest number of both results. Where do they differ?",
+        "train runs from 0 to 255 before the mean is taken away, test from 0 to 1: all its pixels "
+        "become nearly the same number.",
+        "Do not divide test by 255; mean and deviation stay those of the training pictures.",
+    ),
+)
+def mended(answer):
+    rng = np.random.default_rng(6)
+    train = rng.integers(0, 256, size=(20, 4, 5, 1)).astype("uint8")
+    test = rng.integers(60, 256, size=(12, 4, 5, 1)).astype("uint8")
+    result = answer(train, test)
+    pair = networks.diagnosed(result, UNEQUAL, CAUSES, "the pair (train, test)")
+    got_train, got_test = parts(pair, ("train", "test"))
+
+    def scaled(pixels, by):
+        return (pixels - by.mean()) / by.std()
+
+    both = np.concatenate([train, test])
+    expect(
+        got_train,
+        scaled(train, train),
         {
-            "the strides are ignored: neurons of a later layer lie `step` pixels apart.": (
-                forwards(lambda f, step, k, s: (f + k - 1, step))
-            ),
-            "the kernels are added up. A kernel adds only its side minus 1, times the step.": (
-                forwards(lambda f, step, k, s: (f + k, step), 0)
-            ),
-            "the step is multiplied before the field grows. A layer's own stride counts from the "
-            "next layer on.": forwards(lambda f, step, k, s: (f + (k - 1) * step * s, step * s)),
-            "the step is the stride of the layer before. It is the product of all before.": (
-                forwards(lambda f, step, k, s: (f + (k - 1) * step, s))
-            ),
-            "the strides are added up. The step is their product.": (
-                forwards(lambda f, step, k, s: (f + (k - 1) * step, step + s - 1))
-            ),
-            "one pixel too few: the field starts at 1.": [r - 1 for r in right],
-            "the field grows by kernel * step. The neuron in the middle is there already: "
-            "(kernel - 1) * step.": forwards(lambda f, step, k, s: (f + k * step, step * s)),
-            "the sides of the kernels are multiplied. The field grows by addition.": (
-                forwards(lambda f, step, k, s: (f * k, step))
-            ),
-            "this is the step. Return the field.": (forwards(lambda f, step, k, s: (f * s, step))),
-            "the layers are taken from the last to the first. Begin at the picture.": (
-                [backwards(layers[::-1]) for layers in stacks]
-            ),
+            "the training pictures are scaled in another way than before. The network was trained "
+            "on pictures with mean 0 and deviation 1: change the test pictures.": train / 255,
+            "the training pictures are no longer scaled at all. The network was trained on scaled "
+            "ones: change the test pictures.": train,
+            "the mean is that of all pictures. Test pictures must not decide how training "
+            "pictures look.": scaled(train, both),
+            "train is divided by 255 too, and the mean is that of before. The network was trained "
+            "on other pictures.": scaled(train / 255, train),
+            "train and test are swapped.": scaled(test, train),
         },
+        "train",
     )
-    for layers, field, wanted in zip(stacks, got, right, strict=True):
-        expect(field, wanted, what=f"receptive_field({layers})")
+    expect(
+        got_test,
+        scaled(test, train),
+        {
+            "test is still divided by 255 first: its pixels run from 0 to 1 where those of train "
+            "ran from 0 to 255.": scaled(test / 255, train),
+            "test is scaled by its own mean and deviation. A dark picture would then look like a "
+            "bright one: use those of the training pictures.": scaled(test, test),
+            "test is divided by 255, and mean and deviation are not used.": test / 255,
+            "test is not scaled at all.": test,
+            "the mean is not taken away from test.": test / train.std(),
+            "test is not divided by the deviation.": test - train.mean(),
+        },
+        "test",
+    )

@@ -1,13 +1,208 @@
-"""What the checks of several assignments share: pictures, experiments, patients.
+"""What the checks of several assignments share: whole networks, trainings, experiments, patients.
 
-`experiment` keeps a prediction until the numbers are there; `diagnosed` judges what a learner says
-of a network that fails.
+`expect_network` compares a whole network with the course's, weight by weight; `expect_trained` asks
+a network that a learner has trained; `experiment` keeps a prediction until the numbers are there;
+`diagnosed` judges what a learner says of a network that fails.
 """
 
 import dataclasses
 import functools
+import zlib
 
-from course_lib.checks import Mistake, parts
+import numpy as np
+
+from course_lib.checks import Mistake, expect_model, numbers, parts, same
+
+# ---- build: a whole network ---------------------------------------------------------------------
+
+
+def fill(model):
+    """Give every weight numbers that depend on its kind and shape alone.
+
+    Two networks of one structure then give the same output, in whatever order and with whatever
+    layers their weights were made.
+    """
+    for weight in model.weights:
+        shape, kind = tuple(weight.shape), weight.name
+        if len(shape) > 1:
+            kind = "kernel"
+        rng = np.random.default_rng(zlib.crc32(repr((kind, shape)).encode()))
+        value = rng.normal(size=shape)
+        if kind == "kernel":
+            fan_in = np.prod(shape[:-1]) if shape[-1] > 1 or len(shape) < 4 else shape[0] ** 2
+            value *= np.sqrt(2 / fan_in)
+        elif kind in ("gamma", "moving_variance"):
+            value = 1 + 0.3 * np.abs(value)
+        else:
+            value *= 0.2
+        weight.assign(value.astype("float32"))
+
+
+@dataclasses.dataclass
+class Facts:
+    """What tells two networks apart: counts, shapes of kernels, and the output from `fill`."""
+
+    params: int
+    macs: int
+    kernels: list
+    kinds: dict
+    rows: list
+    output: np.ndarray
+    drops: bool
+
+
+def kernels_of(model):
+    """Return what is counted first, since it is quick: the parameters and the shapes of kernels."""
+    return model.count_params(), sorted(tuple(w.shape) for w in model.weights if len(w.shape) > 1)
+
+
+def facts(model):
+    """Return the facts of a built model; its weights are those of `fill` afterwards."""
+    import keras
+
+    from course_lib.audit import audit
+
+    try:
+        counted = audit(model)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:150]
+        raise Mistake(
+            f"its layers cannot be counted ({type(error).__name__}: {reason}). Use Keras's layers."
+        ) from None
+    fill(model)
+    drops = (keras.layers.Dropout, keras.layers.SpatialDropout2D, keras.layers.GaussianNoise)
+    kinds = {}
+    for weight in model.weights:
+        kinds[weight.name] = kinds.get(weight.name, 0) + 1
+    shape = tuple(model.inputs[0].shape[1:])
+    x = np.random.default_rng(5).normal(size=(3, *shape)).astype("float32")
+    rows = [row for row in counted.rows if row.macs]
+    dropping = [layer for layer in model._flatten_layers() if isinstance(layer, drops)]
+    return Facts(
+        counted.params,
+        counted.macs,
+        kernels_of(model)[1],
+        kinds,
+        rows,
+        logits_of(model, x),
+        any(rate_of(layer) > 0 for layer in dropping),
+    )
+
+
+@functools.cache
+def course_facts(make):
+    """Return the facts of a network of the course's, counted once; `make` builds it."""
+    return facts(make())
+
+
+@functools.cache
+def course_kernels(make):
+    return kernels_of(make())
+
+
+def rate_of(layer):
+    """Return the share that a layer drops, or the deviation of the noise it adds."""
+    return getattr(layer, "rate", None) or getattr(layer, "stddev", 0)
+
+
+def alike(one, other, tolerance=2e-2):
+    """Say whether two facts belong to the same network. Epsilons are free, hence the tolerance."""
+    return (
+        (one.params, one.macs, one.kernels) == (other.params, other.macs, other.kernels)
+        and one.kinds == other.kinds
+        and same(one.output, other.output, tolerance)
+    )
+
+
+def names_of(shapes, most=3):
+    """Return kernels as text, for a message."""
+    text = [" x ".join(map(str, shape)) for shape in shapes[:most]]
+    return ", ".join(text) + (" and others" if len(shapes) > most else "")
+
+
+def left_over(some, others):
+    """Return what is in the first list and not in the second, each as often as it is left."""
+    rest, others = [], list(others)
+    for item in some:
+        others.remove(item) if item in others else rest.append(item)
+    return rest
+
+
+def expect_network(model, shape, right, mistakes=None):
+    """Raise `Mistake` unless a model is the same network as the course's.
+
+    Compared are the parameters, the kernels, the multiply-adds, and the output of both when their
+    weights are filled with the same numbers.
+
+    Args:
+        model: what the answer returned; anything.
+        shape: (height, width, channels) of the pictures.
+        right: a function that returns the course's network. It is called once for all checks.
+        mistakes: message -> a function that returns the network which this mistake makes. It is
+            called only if the answer is not right, and once for all checks if it is the same.
+    """
+    model = expect_model(model, shape)
+    wanted, found = course_facts(right), facts(model)
+    if alike(found, wanted):
+        if found.drops and not wanted.drops:
+            raise Mistake("there is a Dropout layer in it; this network has none.")
+        if wanted.drops and not found.drops:
+            raise Mistake("the Dropout is missing.")
+        return
+    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", "linear")
+    if last == "softmax" or np.allclose(found.output.sum(axis=-1), 1, atol=1e-3):
+        raise Mistake("the network ends in a softmax. Return the logits; the loss takes them.")
+    for message, make in (mistakes or {}).items():
+        same_kernels = course_kernels(make) == (found.params, found.kernels)
+        if same_kernels and alike(found, course_facts(make)):
+            raise Mistake(message)
+    if found.output.shape != wanted.output.shape:
+        raise Mistake(
+            f"a picture gives an output of shape {found.output.shape[1:]}; it should be "
+            f"{wanted.output.shape[1:]}."
+        )
+    different(found, wanted)
+
+
+def different(found, wanted):
+    """Raise `Mistake` with the first difference between the facts of two networks."""
+    missing = left_over(wanted.kernels, found.kernels)
+    extra = left_over(found.kernels, wanted.kernels)
+    if missing or extra:
+        lacks = f"there is none of {names_of(missing)}" if missing else "none is missing"
+        has = f"there is one of {names_of(extra)} too many" if extra else "none is too many"
+        raise Mistake(
+            f"the kernels (window, channels in, channels out) are not those of the network: {lacks}"
+            f", and {has}."
+        )
+    names = {"bias": "biases", "gamma": "batch normalisations"}
+    for kind, what in names.items():
+        has, should = found.kinds.get(kind, 0), wanted.kinds.get(kind, 0)
+        if has != should:
+            raise Mistake(f"{has} layers have {what}; it should be {should}.")
+    if found.params != wanted.params:
+        raise Mistake(
+            f"the network has {found.params:,} parameters; it should have {wanted.params:,}."
+        )
+    if found.macs != wanted.macs:
+        sides = [(row.output_shape, row) for row in wanted.rows]
+        for row in found.rows:
+            if all(shape != row.output_shape for shape, _ in sides):
+                raise Mistake(
+                    f"the layer `{row.path}` makes maps of {row.output_shape}, which no layer of "
+                    "the network does. Look at the strides, the padding and the poolings before it."
+                )
+        raise Mistake(
+            f"the network does {found.macs:,} multiply-adds; it should do {wanted.macs:,}. Look at "
+            "the strides, the padding and where the poolings stand."
+        )
+    raise Mistake(
+        "all weights and shapes are right, and with the same numbers in them the output is "
+        "another. Look at the activations, the kind of pooling and the order of the layers."
+    )
+
+
+# ---- train --------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -25,6 +220,82 @@ def pictures(train, validation=1000, tested=1000):
         validation=cut(splits.validation, validation),
         test=cut(splits.test, tested),
     )
+
+
+def a_model(model, shape):
+    """Return what `expect_model` makes of an answer that should be a trained network."""
+    if type(model).__name__ == "History":
+        raise Mistake("this is what fit returns, the history. Return the model itself.")
+    return expect_model(model, shape)
+
+
+def logits_of(model, images):
+    """Return what a model makes of many pictures, as float64.
+
+    Raises:
+        Mistake: it fails.
+    """
+    import keras
+
+    try:
+        found = [
+            keras.ops.convert_to_numpy(model(images[i : i + 250], training=False))
+            for i in range(0, len(images), 250)
+        ]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Mistake(f"the model stops with {type(error).__name__} ({reason}).") from None
+    return numbers(np.concatenate(found))
+
+
+def expect_trained(model, splits, bound, slow="More passes, or another rate."):
+    """Return a sentence on how many new pictures a trained model sorts right.
+
+    Args:
+        model: from `expect_model`, trained by the learner on all pictures of `splits.train`.
+        bound: the share of the validation pictures that must be right.
+        slow: what helps a network that learns too slowly.
+
+    Raises:
+        Mistake: fewer are right, with what can be seen of the reason.
+    """
+    (x, labels), (new_x, new_labels) = splits.train, splits.validation
+    logits = logits_of(model, new_x)
+    if logits.ndim != 2 or logits.shape[1] <= new_labels.max():
+        raise Mistake(
+            f"a picture gives an output of shape {logits.shape[1:]}; it should give one number a "
+            "class."
+        )
+    if not np.all(np.isfinite(logits)):
+        raise Mistake(
+            "the outputs are nan or infinite: the learning rate is too high, or the loss got what "
+            "it does not take."
+        )
+    guesses = logits.argmax(axis=1)
+    new = float((guesses == new_labels).mean())
+    if new >= bound:
+        seen = float((logits_of(model, x[:500]).argmax(axis=1) == labels[:500]).mean())
+        return f"Right: {seen:.1%} of pictures that it has seen, {new:.1%} of new ones."
+    if np.all(guesses == guesses[0]):
+        raise Mistake(
+            f"it says class {guesses[0]} to every picture. Nothing has moved, or the learning rate "
+            "is too high."
+        )
+    if new < 0.25:
+        raise Mistake(
+            f"it has not learned: of new pictures {new:.1%} are right, about as by guessing. Is "
+            "the model that you return the one that you trained, on these labels?"
+        )
+    seen = max(
+        float((logits_of(model, x[part]).argmax(axis=1) == labels[part]).mean())
+        for part in (slice(0, 200), slice(-200, None))
+    )
+    if seen > new + 0.15:
+        raise Mistake(
+            f"it knows pictures that it has seen ({seen:.1%}) and not new ones ({new:.1%}): train "
+            "on all of them, not on a part."
+        )
+    raise Mistake(f"it learns too slowly: {new:.1%}, and {bound:.0%} are wanted. {slow}")
 
 
 # ---- predict, then measure ----------------------------------------------------------------------

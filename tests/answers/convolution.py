@@ -1,120 +1,12 @@
 """Answers to assignment 02."""
 
-import math
+import functools
 
 import numpy as np
 
-from answers import right, wrong
-
-# feature_map
+from answers import in_a_class, right, wrong
 
 
-def map_with(value, places=None, step=1):
-    """Return an answer that fills the map with `value(window, kernel, bias)`."""
-
-    def answer(picture, kernel, bias):
-        k = len(kernel)
-        starts = places or (lambda side, k: range(0, side - k + 1, step))
-        return np.array(
-            [
-                [
-                    value(picture[i : i + k, j : j + k], kernel, bias)
-                    for j in starts(picture.shape[1], k)
-                ]
-                for i in starts(picture.shape[0], k)
-            ]
-        )
-
-    return answer
-
-
-def weighted(window, kernel, bias):
-    return np.sum(window * kernel) + bias
-
-
-map_right = map_with(weighted)
-
-
-@wrong("feature_map", "the bias is missing")
-def map_without_bias(picture, kernel, bias):
-    return map_right(picture, kernel, 0)
-
-
-@wrong("feature_map", "the bias is added to every product")
-def map_bias_in_sum(picture, kernel, bias):
-    return map_with(lambda w, k, b: np.sum(w * k + b))(picture, kernel, bias)
-
-
-@wrong("feature_map", "these are the means of the products")
-def map_mean(picture, kernel, bias):
-    return map_with(lambda w, k, b: np.mean(w * k) + b)(picture, kernel, bias)
-
-
-@wrong("feature_map", "the kernel is turned by 180 degrees")
-def map_mathematical(picture, kernel, bias):
-    return map_right(picture, np.rot90(kernel, 2), bias)
-
-
-@wrong("feature_map", "rows and columns of the kernel are swapped")
-def map_kernel_transposed(picture, kernel, bias):
-    return map_right(picture, kernel.T, bias)
-
-
-@wrong("feature_map", "window and kernel are multiplied as matrices")
-def map_matrices(picture, kernel, bias):
-    return map_with(lambda w, k, b: np.sum(w @ k) + b)(picture, kernel, bias)
-
-
-@wrong("feature_map", "negative sums became 0")
-def map_relu(picture, kernel, bias):
-    return map_with(lambda w, k, b: max(0, weighted(w, k, b)))(picture, kernel, bias)
-
-
-@wrong("feature_map", "the last row and the last column are missing")
-def map_short_range(picture, kernel, bias):
-    return map_with(weighted, lambda side, k: range(side - k))(picture, kernel, bias)
-
-
-@wrong("feature_map", "the map is as large as the picture")
-def map_padded(picture, kernel, bias):
-    return map_right(np.pad(picture, len(kernel) // 2), kernel, bias)
-
-
-@wrong("feature_map", "the kernel moves on by its own side")
-def map_tiles(picture, kernel, bias):
-    return map_with(weighted, step=len(kernel))(picture, kernel, bias)
-
-
-@wrong("feature_map", "height and width are swapped")
-def map_transposed(picture, kernel, bias):
-    return map_right(picture, kernel, bias).T
-
-
-@wrong("feature_map", "With k = 2 the map")
-def map_of_three(picture, kernel, bias):
-    large = np.zeros((3, 3))
-    large[: len(kernel), : len(kernel)] = kernel
-    return map_right(picture, large, bias)
-
-
-@wrong("feature_map", "changes an array that it was given (argument 2)")
-def map_in_place(picture, kernel, bias):
-    result = map_right(picture, kernel, bias)
-    kernel *= picture[-3:, -3:]
-    return result
-
-
-@right("feature_map")
-def map_pixel_by_pixel(picture, kernel, bias):
-    k = len(kernel)
-    rows, columns = picture.shape[0] - k + 1, picture.shape[1] - k + 1
-    result = [[bias] * columns for _ in range(rows)]
-    for i, j, a, b in np.ndindex(rows, columns, k, k):
-        result[i][j] += picture[i + a][j + b] * kernel[a][b]
-    return result
-
-
-@right("feature_map")
 def map_shifted_pictures(picture, kernel, bias):
     k = len(kernel)
     rows, columns = picture.shape[0] - k + 1, picture.shape[1] - k + 1
@@ -122,245 +14,6 @@ def map_shifted_pictures(picture, kernel, bias):
         kernel[a, b] * picture[a : a + rows, b : b + columns] for a in range(k) for b in range(k)
     )
     return sum(shifted) + bias
-
-
-@right("feature_map")
-def map_float32(picture, kernel, bias):
-    return map_right(picture.astype("float32"), kernel.astype("float32"), bias)
-
-
-# sides
-
-
-def sides_with(rule):
-    """Return an answer that applies `rule(side, window, stride, padding)` layer after layer."""
-
-    def answer(side, layers):
-        result = []
-        for layer in layers:
-            side = rule(side, *layer)
-            result.append(side)
-        return result
-
-    return answer
-
-
-@wrong("sides", "always one too few")
-def sides_without_first(side, layers):
-    return sides_with(lambda n, k, s, p: (n + 2 * p - k) // s)(side, layers)
-
-
-@wrong("sides", "rounded up")
-def sides_rounded_up(side, layers):
-    return sides_with(lambda n, k, s, p: math.ceil((n + 2 * p - k) / s) + 1)(side, layers)
-
-
-@wrong("sides", "not always a whole number")
-def sides_not_rounded(side, layers):
-    return sides_with(lambda n, k, s, p: (n + 2 * p - k) / s + 1)(side, layers)
-
-
-@wrong("sides", "the padding is ignored")
-def sides_without_padding(side, layers):
-    return sides_with(lambda n, k, s, p: (n - k) // s + 1)(side, layers)
-
-
-@wrong("sides", "the padding is added once")
-def sides_padded_once(side, layers):
-    return sides_with(lambda n, k, s, p: (n + p - k) // s + 1)(side, layers)
-
-
-@wrong("sides", "the stride is ignored")
-def sides_without_stride(side, layers):
-    return sides_with(lambda n, k, s, p: n + 2 * p - k + 1)(side, layers)
-
-
-@wrong("sides", "the 1 is added before the division")
-def sides_one_inside(side, layers):
-    return sides_with(lambda n, k, s, p: (n + 2 * p - k + 1) // s)(side, layers)
-
-
-@wrong("sides", "every layer starts from the picture again")
-def sides_not_chained(side, layers):
-    return [(side + 2 * p - k) // s + 1 for k, s, p in layers]
-
-
-@wrong("sides", "the side of the picture itself is in the list")
-def sides_with_picture(side, layers):
-    return [side, *sides_counted(side, layers)]
-
-
-@wrong("sides", "this is the side after the last layer only")
-def sides_last(side, layers):
-    return sides_counted(side, layers)[-1]
-
-
-@wrong("sides", "sides(28, [(3, 1, 1)")
-def sides_with_same(side, layers):
-    return sides_with(lambda n, k, s, p: math.ceil(n / s))(side, layers)
-
-
-@wrong("sides", "stops with ValueError (not enough values to unpack")
-def sides_of_pairs(side, layers):
-    return [(side - k) // s + 1 for k, s, p, _ in layers]
-
-
-@right("sides")
-def sides_counted(side, layers):
-    if not layers:
-        return []
-    (window, stride, padding), *rest = layers
-    side = len(range(0, side + 2 * padding - window + 1, stride))
-    return [side, *sides_counted(side, rest)]
-
-
-@right("sides")
-def sides_array(side, layers):
-    result = np.zeros(len(layers))
-    for i, (window, stride, padding) in enumerate(layers):
-        before = side if i == 0 else result[i - 1]
-        result[i] = np.floor((before - window + padding + padding) / stride + 1)
-    return result
-
-
-# conv2d
-
-
-def conv_with(padded=None, value=None, start=None):
-    """Return an answer: how to pad, what to make of a window, where windows start."""
-
-    def zeros(x, p):
-        return np.pad(x, ((p, p), (p, p), (0, 0)))
-
-    def summed(window, kernel, bias):
-        return np.tensordot(window, kernel, axes=3) + bias
-
-    def answer(x, kernel, bias, stride, padding):
-        k = len(kernel)
-        x = (padded or zeros)(x, padding)
-        rows, columns = ((side - k) // stride + 1 for side in x.shape[:2])
-        step = start or stride
-        return np.array(
-            [
-                [
-                    (value or summed)(x[i : i + k, j : j + k], kernel, bias)
-                    for j in range(0, columns * step, step)
-                ]
-                for i in range(0, rows * step, step)
-            ]
-        )
-
-    return answer
-
-
-conv_right = conv_with()
-
-
-@wrong("conv2d", "the biases are missing")
-def conv_without_bias(x, kernel, bias, stride, padding):
-    return conv_right(x, kernel, 0 * bias, stride, padding)
-
-
-@wrong("conv2d", "the bias of a filter is added to every product")
-def conv_bias_in_sum(*arguments):
-    value = lambda w, k, b: (w[..., None] * k + b).sum(axis=(0, 1, 2))  # noqa: E731
-    return conv_with(value=value)(*arguments)
-
-
-@wrong("conv2d", "the padding is ignored")
-def conv_without_padding(x, kernel, bias, stride, padding):
-    return conv_right(x, kernel, bias, stride, 0)
-
-
-@wrong("conv2d", "the zeros are added at the bottom and on the right only")
-def conv_padded_below(*arguments):
-    return conv_with(lambda x, p: np.pad(x, ((0, 2 * p), (0, 2 * p), (0, 0))))(*arguments)
-
-
-@wrong("conv2d", "the zeros are added at the top and on the left only")
-def conv_padded_above(*arguments):
-    return conv_with(lambda x, p: np.pad(x, ((p, 0), (p, 0), (0, 0))))(*arguments)
-
-
-@wrong("conv2d", "the border repeats the pixels at the edge")
-def conv_padded_edge(*arguments):
-    edge = lambda x, p: np.pad(x, ((p, p), (p, p), (0, 0)), mode="edge")  # noqa: E731
-    return conv_with(edge)(*arguments)
-
-
-@wrong("conv2d", "the stride is ignored")
-def conv_without_stride(x, kernel, bias, stride, padding):
-    return conv_right(x, kernel, bias, 1, padding)
-
-
-@wrong("conv2d", "its windows lie one pixel apart")
-def conv_close_windows(*arguments):
-    return conv_with(start=1)(*arguments)
-
-
-@wrong("conv2d", "only the first input channel is used")
-def conv_first_channel(x, kernel, bias, stride, padding):
-    return conv_right(x[..., :1], kernel[:, :, :1], bias, stride, padding)
-
-
-@wrong("conv2d", "the input channels are averaged")
-def conv_channel_mean(*arguments):
-    value = lambda w, k, b: (w[..., None] * k).sum(axis=(0, 1)).mean(axis=0) + b  # noqa: E731
-    return conv_with(value=value)(*arguments)
-
-
-@wrong("conv2d", "the input channels are still apart")
-def conv_channels_apart(*arguments):
-    value = lambda w, k, b: (w[..., None] * k).sum(axis=(0, 1)) + b  # noqa: E731
-    return conv_with(value=value)(*arguments)
-
-
-@wrong("conv2d", "the kernel is turned by 180 degrees")
-def conv_mathematical(x, kernel, bias, stride, padding):
-    return conv_right(x, kernel[::-1, ::-1], bias, stride, padding)
-
-
-@wrong("conv2d", "the maps are the first axis")
-def conv_channels_first(*arguments):
-    return conv_right(*arguments).transpose(2, 0, 1)
-
-
-@wrong("conv2d", "With a kernel of 1 x 1 and no padding the result")
-def conv_always_padded(x, kernel, bias, stride, padding):
-    return conv_right(x, kernel, bias, stride, 1)
-
-
-@right("conv2d")
-def conv_one_number_at_a_time(x, kernel, bias, stride, padding):
-    k, _, c_in, c_out = kernel.shape
-    rows = (x.shape[0] + 2 * padding - k) // stride + 1
-    columns = (x.shape[1] + 2 * padding - k) // stride + 1
-    result = np.tile(bias, (rows, columns, 1))
-    for i, j, a, b in np.ndindex(rows, columns, k, k):
-        row, column = i * stride + a - padding, j * stride + b - padding
-        if 0 <= row < x.shape[0] and 0 <= column < x.shape[1]:  # else a zero of the padding
-            for c in range(c_in):
-                for f in range(c_out):
-                    result[i, j, f] += x[row, column, c] * kernel[a, b, c, f]
-    return result
-
-
-@right("conv2d")
-def conv_one_matrix_product(x, kernel, bias, stride, padding):
-    k, _, c_in, c_out = kernel.shape
-    x = np.pad(x, [(padding, padding)] * 2 + [(0, 0)])
-    rows = range(0, x.shape[0] - k + 1, stride)
-    columns = range(0, x.shape[1] - k + 1, stride)
-    windows = np.array([x[i : i + k, j : j + k].ravel() for i in rows for j in columns])
-    return (windows @ kernel.reshape(-1, c_out) + bias).reshape(len(rows), len(columns), c_out)
-
-
-@right("conv2d")
-def conv_keras(x, kernel, bias, stride, padding):
-    import keras
-
-    x = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))[None]
-    return keras.ops.conv(x, kernel, stride, "valid")[0] + bias
 
 
 # dense_matrix
@@ -462,221 +115,479 @@ def matrix_shifted_columns(kernel, side):
     )
 
 
-# layer_costs
+# convolve
+
+
+def convolution(x, kernel, bias, stride, p, slope, slip=""):
+    """Both ways; `slip` names a mistake to make."""
+    k, (_, height, width, _) = len(kernel), x.shape
+    wide = np.pad(x, ((0, 0), (p, p), (p, p), (0, 0)))
+    if slip == "below":
+        wide = np.pad(x, ((0, 0), (0, 2 * p), (0, 2 * p), (0, 0)))
+    y, dx, dkernel = np.zeros(slope.shape), np.zeros(wide.shape), np.zeros(kernel.shape)
+    for i, j in np.ndindex(*slope.shape[1:3]):
+        step = 1 if slip == "step" else stride
+        at = np.s_[:, i * step : i * step + k, j * step : j * step + k]
+        window, s = wide[at], slope[:, i, j]
+        used = kernel[::-1, ::-1] if slip == "turned" else kernel
+        y[:, i, j] = np.einsum("nabc,abco->no", window, used) + bias
+        if slip == "back step":
+            at = np.s_[:, i : i + k, j : j + k]
+        found = np.einsum("nabc,no->abco", wide[at], s)
+        dkernel = found if slip == "kernel set" else dkernel + found
+        back = np.einsum("no,abco->nabc", s, kernel[::-1, ::-1] if slip == "back" else kernel)
+        dx[at] = back if slip == "x set" else dx[at] + back
+    if slip == "border":
+        return y, dx, dkernel, slope.sum((0, 1, 2))
+    first = 0 if slip == "cut" else p
+    dx = dx[:, first : first + height, first : first + width]
+    return y, dx, dkernel, slope.sum((0, 1, 2))
+
+
+def convolve_wrong(name, says, slip):
+    def answer(*arguments):
+        return convolution(*arguments, slip)
+
+    answer.__name__ = answer.__qualname__ = name
+    return wrong("convolve", says)(answer)
+
+
+convolve_turned = convolve_wrong("convolve_turned", "the kernel is turned by 180", "turned")
+convolve_step = convolve_wrong("convolve_step", "its windows lie one pixel apart", "step")
+convolve_below = convolve_wrong("convolve_below", "at the bottom and on the right only", "below")
+convolve_kernel_set = convolve_wrong(
+    "convolve_kernel_set", "dkernel has only the last place", "kernel set"
+)
+convolve_back_step = convolve_wrong(
+    "convolve_back_step", "dkernel takes its windows one pixel apart", "back step"
+)
+convolve_x_set = convolve_wrong("convolve_x_set", "later windows overwrite earlier", "x set")
+convolve_back = convolve_wrong("convolve_back", "in dx the kernel is turned", "back")
+convolve_border = convolve_wrong("convolve_border", "dx still has the border", "border")
+convolve_cut = convolve_wrong("convolve_cut", "dx is cut at the wrong end", "cut")
 
 
-def costs(side, kernel, channels, filters, **changes):
-    """The right four numbers, unless `changes` names another for one of them."""
-    weights = kernel**2 * channels * filters
-    inputs, outputs = side**2 * channels, side**2 * filters
-    names = ("conv_params", "conv_work", "dense_params", "dense_work")
-    values = (weights + filters, weights * side**2, (inputs + 1) * outputs, inputs * outputs)
-    return tuple({**dict(zip(names, values, strict=True)), **changes}.values())
+@wrong("convolve", "the biases are missing")
+def convolve_without_bias(x, kernel, bias, stride, padding, slope):
+    return convolution(x, kernel, 0 * bias, stride, padding, slope)
+
+
+@wrong("convolve", "negative sums became 0")
+def convolve_relu(*arguments):
+    y, *slopes = convolution(*arguments)
+    return np.maximum(y, 0), *slopes
+
+
+@wrong("convolve", "dbias is a mean")
+def convolve_mean_bias(*arguments):
+    y, dx, dkernel, _ = convolution(*arguments)
+    return y, dx, dkernel, arguments[-1].mean((0, 1, 2))
+
+
+@wrong("convolve", "dbias still has one row a picture")
+def convolve_bias_rows(*arguments):
+    y, dx, dkernel, _ = convolution(*arguments)
+    return y, dx, dkernel, arguments[-1].sum((1, 2))
+
+
+@wrong("convolve", "dbias is one number for all filters")
+def convolve_bias_number(*arguments):
+    y, dx, dkernel, _ = convolution(*arguments)
+    return y, dx, dkernel, arguments[-1].sum()
+
+
+@wrong("convolve", "dkernel is divided by the number of pictures")
+def convolve_kernel_mean(x, *rest):
+    y, dx, dkernel, dbias = convolution(x, *rest)
+    return y, dx, dkernel / len(x), dbias
+
+
+@wrong("convolve", "dkernel is that of the first picture alone")
+def convolve_first_picture(x, kernel, bias, stride, padding, slope):
+    y, dx, _, dbias = convolution(x, kernel, bias, stride, padding, slope)
+    one = convolution(x[:1], kernel, bias, stride, padding, slope[:1])
+    return y, dx, one[2], dbias
 
 
-@wrong("layer_costs", "conv_parameters lacks the biases")
-def costs_without_biases(s, k, c, f):
-    return costs(s, k, c, f, conv_params=k * k * c * f)
+@wrong("convolve", "dx has the wrong sign")
+def convolve_sign(*arguments):
+    y, dx, dkernel, dbias = convolution(*arguments)
+    return y, -dx, dkernel, dbias
 
 
-@wrong("layer_costs", "conv_parameters has one bias for the layer")
-def costs_one_bias(s, k, c, f):
-    return costs(s, k, c, f, conv_params=k * k * c * f + 1)
+@wrong("convolve", "3 things came back where there should be 4")
+def convolve_without_y(*arguments):
+    return convolution(*arguments)[1:]
 
 
-@wrong("layer_costs", "conv_parameters has one bias for each input channel")
-def costs_input_bias(s, k, c, f):
-    return costs(s, k, c, f, conv_params=k * k * c * f + c)
+@wrong("convolve", "without padding dx is empty")
+def convolve_cut_from_the_end(x, kernel, bias, stride, padding, slope):
+    y, dx, dkernel, dbias = convolution(x, kernel, bias, stride, padding, slope, "border")
+    return y, dx[:, padding:-padding, padding:-padding], dkernel, dbias
 
 
-@wrong("layer_costs", "conv_parameters ignores the input channels")
-def costs_flat_filters(s, k, c, f):
-    return costs(s, k, c, f, conv_params=(k * k + 1) * f)
+@wrong("convolve", "With k = 2, stride 3 and no padding y has shape")
+def convolve_for_three(x, kernel, bias, stride, padding, slope):
+    rows, columns = ((side + 2 * padding - 3) // stride + 1 for side in x.shape[1:3])
+    y, *slopes = convolution(x, kernel, bias, stride, padding, slope)
+    return y[:, : rows - 1 + padding], *slopes
 
 
-@wrong("layer_costs", "conv_parameters has a flat kernel")
-def costs_flat_kernel(s, k, c, f):
-    return costs(s, k, c, f, conv_params=(k * c + 1) * f)
+@right("convolve")
+def convolve_pixel_by_pixel(x, kernel, bias, stride, padding, slope):
+    x, k, p = x.tolist(), len(kernel), padding
+    y = np.zeros(slope.shape)
+    dx, dkernel = np.zeros(np.shape(x)), np.zeros(kernel.shape)
+    n, height, width, _ = dx.shape
+    for m, i, j, a, b in np.ndindex(*slope.shape[:3], k, k):
+        row, column = i * stride + a - p, j * stride + b - p
+        if 0 <= row < height and 0 <= column < width:
+            for c, value in enumerate(x[m][row][column]):
+                y[m, i, j] += value * kernel[a, b, c]
+                dx[m, row, column, c] += slope[m, i, j] @ kernel[a, b, c]
+                dkernel[a, b, c] += value * slope[m, i, j]
+    return [y + bias, dx.tolist(), dkernel, sum(slope.reshape(-1, len(bias)))]
 
 
-@wrong("layer_costs", "conv_parameters counts the weights again at each place")
-def costs_unshared(s, k, c, f):
-    return costs(s, k, c, f, conv_params=k * k * c * f * s * s + f)
+@right("convolve")
+def convolve_by_tape(x, kernel, bias, stride, padding, slope):
+    import tensorflow as tf
 
+    x, kernel, bias = (tf.Variable(a) for a in (x, kernel, bias))
+    with tf.GradientTape() as tape:
+        wide = tf.pad(x, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+        y = tf.nn.conv2d(wide, kernel, stride, "VALID") + bias
+    return [y, *tape.gradient(y, [x, kernel, bias], output_gradients=slope)]
 
-@wrong("layer_costs", "conv_multiply_adds is that of one place")
-def costs_one_place(s, k, c, f):
-    return costs(s, k, c, f, conv_work=k * k * c * f)
 
+# faulty
 
-@wrong("layer_costs", "conv_multiply_adds is that of one row of the map")
-def costs_one_row(s, k, c, f):
-    return costs(s, k, c, f, conv_work=k * k * c * f * s)
 
+def named(forward, backward, x, kernel, bias, ones=False, gap=None, sided=False, step=1e-5):
+    arrays = [x, kernel, bias]
+    slope = np.random.default_rng(1).normal(size=forward(*arrays).shape)
+    slope = np.ones_like(slope) if ones else slope
+    given, found = backward(*arrays, slope), []
+    gap = gap or (lambda m, g: np.abs(m - g).max() > 1e-3 * np.abs(m).max())
+    for i, name in enumerate(("x", "kernel", "bias")):
+        measured = np.zeros(arrays[i].shape)
+        for place in np.ndindex(measured.shape):
+            moved = [array.copy() for array in arrays]
+            moved[i][place] += step
+            above = (slope * forward(*moved)).sum()
+            moved[i][place] -= (1 if sided else 2) * step
+            below = (slope * forward(*moved)).sum()
+            measured[place] = (above - below) / ((1 if sided else 2) * step)
+        if gap(measured, given[i]):
+            found.append(name)
+    return found
 
-@wrong("layer_costs", "conv_multiply_adds counts the biases")
-def costs_conv_bias_work(s, k, c, f):
-    return costs(s, k, c, f, conv_work=(k * k * c + 1) * f * s * s)
 
+@wrong("faulty", "takes `slope` for 1 everywhere")
+def faulty_ones(*arguments):
+    return named(*arguments, ones=True)
 
-@wrong("layer_costs", "conv_multiply_adds counts a multiplication and an addition as two")
-def costs_conv_operations(s, k, c, f):
-    return costs(s, k, c, f, conv_work=2 * k * k * c * f * s * s)
 
+@wrong("faulty", "Compare number by number")
+def faulty_sums(*arguments):
+    return named(*arguments, gap=lambda m, g: abs(m.sum() - g.sum()) > 1e-3)
 
-@wrong("layer_costs", "conv_multiply_adds is for a map without padding")
-def costs_valid(s, k, c, f):
-    return costs(s, k, c, f, conv_work=k * k * c * f * (s - k + 1) ** 2)
 
+@wrong("faulty", "look at the largest gap")
+def faulty_mean(*arguments):
+    return named(*arguments, gap=lambda m, g: np.abs(m - g).mean() > 0.05 * np.abs(m).mean())
 
-@wrong("layer_costs", "dense_parameters lacks the biases")
-def costs_dense_without_biases(s, k, c, f):
-    return costs(s, k, c, f, dense_params=s**4 * c * f)
 
+@wrong("faulty", "np.abs after that")
+def faulty_sizes(*arguments):
+    return named(*arguments, gap=lambda m, g: np.abs(np.abs(m) - np.abs(g)).max() > 1e-3)
 
-@wrong("layer_costs", "dense_parameters has one bias for each filter")
-def costs_dense_filter_bias(s, k, c, f):
-    return costs(s, k, c, f, dense_params=s**4 * c * f + f)
 
+@wrong("faulty", "a friend without a mistake is accused")
+def faulty_exact(*arguments):
+    return named(*arguments, gap=lambda m, g: np.any(m != g))
 
-@wrong("layer_costs", "dense_parameters has the biases on the wrong side")
-def costs_dense_input_bias(s, k, c, f):
-    return costs(s, k, c, f, dense_params=s**4 * c * f + s * s * c)
 
+@wrong("faulty", "a friend divides the slope of the bias")
+def faulty_none(*arguments):
+    return []
 
-@wrong("layer_costs", "dense_parameters has `filters` outputs")
-def costs_dense_few_outputs(s, k, c, f):
-    return costs(s, k, c, f, dense_params=(s * s * c + 1) * f)
 
+@wrong("faulty", "a friend turns the kernel on the way back to x. You name nothing")
+def faulty_weights_only(*arguments):
+    return [name for name in named(*arguments) if name != "x"]
 
-@wrong("layer_costs", "dense_parameters has side * side inputs")
-def costs_dense_grey(s, k, c, f):
-    return costs(s, k, c, f, dense_params=(s * s + 1) * s * s * f)
 
+@wrong("faulty", 'the names are "x", "kernel" and "bias"; this is \'dbias\'')
+def faulty_slopes_named(*arguments):
+    return [f"d{name}" for name in named(*arguments)]
 
-@wrong("layer_costs", "dense_multiply_adds counts the biases")
-def costs_dense_bias_work(s, k, c, f):
-    return costs(s, k, c, f, dense_work=(s * s * c + 1) * s * s * f)
 
+@wrong("faulty", "return a list of names")
+def faulty_text(*arguments):
+    return ", ".join(named(*arguments))
 
-@wrong("layer_costs", "dense_multiply_adds counts a multiplication and an addition as two")
-def costs_dense_operations(s, k, c, f):
-    return costs(s, k, c, f, dense_work=2 * s**4 * c * f)
 
+@right("faulty")
+def faulty_one_side(*arguments):
+    return set(named(*arguments, sided=True, step=1e-6))
 
-@wrong("layer_costs", "dense_multiply_adds counts a weight at every place")
-def costs_dense_shared(s, k, c, f):
-    return costs(s, k, c, f, dense_work=s**6 * c * f)
 
+@right("faulty")
+def faulty_large_step(*arguments):
+    return tuple(named(*arguments, step=1e-3)[::-1])
 
-@wrong("layer_costs", "2 things came back where there should be 4")
-def costs_of_one_layer(s, k, c, f):
-    return costs(s, k, c, f)[:2]
 
+# network
 
-@wrong("layer_costs", "conv_parameters of layer_costs(14, 5, 12, 32)")
-def costs_always_three(s, k, c, f):
-    return costs(s, 3, c, f)
 
+def convnet(widths=(12, 24, 32), hidden=(), activation="relu", last=None, classes=10, pool=True):
+    import keras
 
-@right("layer_costs")
-def costs_neuron_by_neuron(s, k, c, f):
-    neurons = s * s * f
-    filter_weights, neuron_weights = k * k * c, s * s * c
-    return [
-        (filter_weights + 1) * f,
-        sum(filter_weights for _ in range(neurons)),
-        sum(neuron_weights + 1 for _ in range(neurons)),
-        float(neurons * neuron_weights),
-    ]
+    layers = keras.layers
+    image = x = keras.Input((28, 28, 1))
+    for width in widths:
+        x = layers.Conv2D(width, 3, padding="same", activation=activation)(x)
+        x = layers.MaxPooling2D(2)(x) if pool else x
+    x = layers.Flatten()(x)
+    for units in hidden:
+        x = layers.Dense(units, activation)(x)
+    return keras.Model(image, layers.Dense(classes, last)(x))
 
 
-@right("layer_costs")
-def costs_from_shapes(s, k, c, f):
-    kernel, bias = np.empty((k, k, c, f)), np.empty(f)
-    full = (s * s * c) * (s * s * f)
-    return np.array(kernel.size + bias.size), kernel.size * s * s, full + s * s * f, full
+@wrong("network", "in `dense")
+def network_with_hidden():
+    return convnet(hidden=(128,))
 
 
-# receptive_field
+@wrong("network", "Pool earlier, or make it narrower")
+def network_too_much_work():
+    return convnet((24, 24, 32))
 
 
-def field_with(rule, start=1):
-    """Return an answer that applies `rule(field, step, kernel, stride)` layer after layer."""
+@wrong("network", "sees 10 pixels of a side")
+def network_short():
+    return convnet((12, 24))
 
-    def answer(layers):
-        field, step = start, 1
-        for kernel, stride in layers:
-            field, step = rule(field, step, kernel, stride)
-        return field
 
-    return answer
+@wrong("network", "it ends in a softmax")
+def network_softmax():
+    return convnet(last="softmax")
 
 
-@wrong("receptive_field", "the strides are ignored")
-def field_without_strides(layers):
-    return 1 + sum(kernel - 1 for kernel, _ in layers)
+@wrong("network", "there is no activation in it")
+def network_linear():
+    import keras
 
+    image = x = keras.Input((28, 28, 1))
+    for width in (12, 24, 32):
+        x = keras.layers.Conv2D(width, 3, padding="same")(x)
+        x = keras.layers.AveragePooling2D(2)(x)
+    return keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
 
-@wrong("receptive_field", "the kernels are added up")
-def field_sum(layers):
-    return sum(kernel for kernel, _ in layers)
 
+@wrong("network", "it should give (10,), the logits. Flatten the maps")
+def network_not_flat():
+    import keras
 
-@wrong("receptive_field", "the step is multiplied before the field grows")
-def field_step_first(layers):
-    return field_with(lambda f, t, k, s: (f + (k - 1) * t * s, t * s))(layers)
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), keras.layers.Dense(10)]
+    )
 
 
-@wrong("receptive_field", "the step is the stride of the layer before")
-def field_last_stride(layers):
-    return field_with(lambda f, t, k, s: (f + (k - 1) * t, s))(layers)
+@wrong("network", "a picture gives (2,)")
+def network_two_classes():
+    return convnet(classes=2)
 
 
-@wrong("receptive_field", "the strides are added up")
-def field_added_strides(layers):
-    return field_with(lambda f, t, k, s: (f + (k - 1) * t, t + s - 1))(layers)
+@wrong("network", "there is no convolution in it")
+def network_dense():
+    return convnet((), (20,))
 
 
-@wrong("receptive_field", "one pixel too few")
-def field_from_zero(layers):
-    return field_with(lambda f, t, k, s: (f + (k - 1) * t, t * s), start=0)(layers)
+@wrong("network", "the model should have one input of shape (28, 28, 1)")
+def network_flat_input():
+    import keras
 
+    return keras.Sequential([keras.Input((784,)), keras.layers.Dense(10)])
 
-@wrong("receptive_field", "the field grows by kernel * step")
-def field_whole_kernel(layers):
-    return field_with(lambda f, t, k, s: (f + k * t, t * s))(layers)
 
+@wrong("network", "not yet a model")
+def network_tensor():
+    return convnet().outputs[0]
 
-@wrong("receptive_field", "the sides of the kernels are multiplied")
-def field_product(layers):
-    return math.prod(kernel for kernel, _ in layers)
 
+@right("network")
+def network_sequential():
+    import keras
 
-@wrong("receptive_field", "this is the step")
-def field_step(layers):
-    return math.prod(stride for _, stride in layers)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Conv2D(8, 5, 2, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(16, 5, 2, activation="relu"),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.0),
+            layers.Dense(10),
+        ]
+    )
 
 
-@wrong("receptive_field", "the layers are taken from the last to the first")
-def field_reversed(layers):
-    return field_with(lambda f, t, k, s: (f + (k - 1) * t, t * s))(layers[::-1])
+network_of_a_class = right("network")(in_a_class(convnet))
+network_of_a_class.__name__ = "network_of_a_class"
 
 
-@wrong("receptive_field", "receptive_field([(3, 1), (3, 1), (3, 1)]) is 22; it should be 7")
-def field_of_the_notebook(layers):
-    return 22
+# train
 
 
-@right("receptive_field")
-def field_backwards(layers):
-    needed = 1
-    for kernel, stride in layers[::-1]:
-        needed = kernel + (needed - 1) * stride
-    return needed
+def trained(x, labels, rate=3e-3, epochs=4, **loss):
+    import keras
 
+    keras.utils.set_random_seed(1)
+    model = convnet()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss)
+    model.fit(x, labels, 32, epochs, verbose=0)
+    return model
 
-@right("receptive_field")
-def field_sum_of_products(layers):
-    strides = [stride for _, stride in layers]
-    return 1 + sum((k - 1) * math.prod(strides[:i]) for i, (k, _) in enumerate(layers))
+
+@wrong("train", "it has not learned")
+def train_not(x, labels):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    return convnet()
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    import keras
+
+    return keras.callbacks.History()
+
+
+@wrong("train", "train on all of them, not on a part")
+def train_on_a_part(x, labels):
+    return trained(x[:200], labels[:200], epochs=20)
+
+
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    model = convnet()
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "it learns too slowly")
+def train_too_slow(x, labels):
+    return trained(x[:1600], labels[:1600], rate=1e-3, epochs=1)
+
+
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    model = convnet()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "20,000 are allowed")
+def train_another(x, labels):
+    return convnet((16, 32, 64), (128,))
+
+
+@right("train")
+def train_momentum(x, labels):
+    import keras
+
+    keras.utils.set_random_seed(2)
+    model = convnet()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.03, momentum=0.9), loss)
+    model.fit(x, np.eye(10)[labels], 32, 3, verbose=0)
+    return model
+
+
+# mended
+
+UNEQUAL = "test pictures scaled in another way"
+
+
+def prepared(train, test, mean=None, deviation=None):
+    mean = train.mean() if mean is None else mean
+    deviation = train.std() if deviation is None else deviation
+    return (train - mean) / deviation, (test - mean) / deviation
+
+
+def mended_cause(cause, says):
+    def answer(train, test):
+        return cause, prepared(train, test)
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_overfitting = mended_cause("overfitting", "'overfitting' is not the cause")
+mended_rate = mended_cause("learning rate too high", "'learning rate too high' is not the cause")
+mended_passes = mended_cause("too few passes", "'too few passes' is not the cause")
+mended_labels = mended_cause("test labels shuffled", "'test labels shuffled' is not the cause")
+
+
+@wrong("mended", "test is still divided by 255 first")
+def mended_not(train, test):
+    return UNEQUAL, prepared(train, test / 255)
+
+
+@wrong("mended", "test is scaled by its own mean and deviation")
+def mended_own_mean(train, test):
+    return UNEQUAL, (prepared(train, test)[0], prepared(test, test)[0])
+
+
+@wrong("mended", "the training pictures are scaled in another way than before")
+def mended_both_plain(train, test):
+    return UNEQUAL, (train / 255, test / 255)
+
+
+@wrong("mended", "the training pictures are no longer scaled at all")
+def mended_nothing_scaled(train, test):
+    return UNEQUAL, (train, test)
+
+
+@wrong("mended", "Test pictures must not decide how training pictures look")
+def mended_all_together(train, test):
+    both = np.concatenate([train, test])
+    return UNEQUAL, prepared(train, test, both.mean(), both.std())
+
+
+@wrong("mended", "mean and deviation are not used")
+def mended_divided_only(train, test):
+    return UNEQUAL, (prepared(train, test)[0], test / 255)
+
+
+@wrong("mended", "train is divided by 255 too, and the mean is that of before")
+def mended_both_divided(train, test):
+    return UNEQUAL, prepared(train / 255, test / 255, train.mean(), train.std())
+
+
+@wrong("mended", "test is not divided by the deviation")
+def mended_mean_only(train, test):
+    return UNEQUAL, (prepared(train, test)[0], test - train.mean())
+
+
+@wrong("mended", "there should be 2: train, test")
+def mended_test_alone(train, test):
+    return UNEQUAL, (prepared(train, test)[1],)
+
+
+@right("mended")
+def mended_with_255(train, test):
+    train, test = train.astype("float32") / 255, test.astype("float32") / 255
+    return [UNEQUAL, [(part - train.mean()) / train.std() for part in (train, test)]]
+
+
+@right("mended")
+def mended_by_a_function(train, test):
+    scale = functools.partial(np.multiply, 1 / 128)
+    fit = scale(train).mean(), scale(train).std()
+    return UNEQUAL, tuple((scale(part) - fit[0]) / fit[1] for part in (train, test))
