@@ -62,7 +62,7 @@ def to_grey(picture):
 
 
 def first_of(splits, *classes):
-    """Return the first test picture of each class, and the classes' names."""
+    """Return (name, first test picture) of each of these classes."""
     images, labels = splits.test
     return [(splits.class_names[c], images[list(labels).index(c)]) for c in classes]
 
