@@ -177,6 +177,18 @@ def find(names):
 # ---- records
 
 
+def read_record(file):
+    """Return one record.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged ({error}); delete it to train it again.") from error
+
+
 def load_records(word, label):
     """Return the recorded runs of one experiment, in the order of their seeds.
 
@@ -193,7 +205,7 @@ def load_records(word, label):
     if not chosen:
         labels = sorted({f.rpartition("_seed")[0] for f in files if "_seed" in f})
         raise ValueError(f"no records {word}/{label}; there are: {', '.join(labels) or 'none'}.")
-    found = [json.loads((folder / f).read_text(encoding="utf-8")) for f in chosen]
+    found = [read_record(folder / f) for f in chosen]
     return sorted(found, key=lambda record: record["seed"])
 
 
@@ -376,7 +388,7 @@ def minutes(run):
 
     own, others = [], []
     for file in sorted((HERE / "records").glob("*/*.json")):
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_record(file)
         if record.get("network") != run.network or "processor_seconds" not in record:
             continue
         if record["device"]["kind"] != "cpu":

@@ -245,6 +245,17 @@ def test_records_are_found_by_label_or_the_labels_are_listed():
         experiments.load_records("alexnet", "lon")
 
 
+def test_a_damaged_record_is_named(toy, capsys):
+    file = experiments.load("toy")["base"].file(0)
+    file.parent.mkdir(parents=True)
+    file.write_text("")
+    with pytest.raises(ValueError, match="base_seed0.json is damaged .*; delete it to train it"):
+        experiments.load_records("toy", "base")
+    with pytest.raises(SystemExit):
+        experiments.main(["list", "toy/wide"])
+    assert "base_seed0.json is damaged" in capsys.readouterr().err
+
+
 def test_recorded_runs_are_shown_with_what_they_saw():
     shown = experiments.show_records("alexnet", "long", "short")
     lines = repr(shown).splitlines()
