@@ -56,7 +56,7 @@ def kernels_of(model):
     return model.count_params(), sorted(tuple(w.shape) for w in model.weights if len(w.shape) > 1)
 
 
-def facts(model):
+def facts(model, scale=1.0):
     """Return the facts of a built model; its weights are those of `fill` afterwards."""
     import keras
 
@@ -75,7 +75,7 @@ def facts(model):
     for weight in model.weights:
         kinds[weight.name] = kinds.get(weight.name, 0) + 1
     shape = tuple(model.inputs[0].shape[1:])
-    x = np.random.default_rng(5).normal(size=(3, *shape)).astype("float32")
+    x = scale * np.random.default_rng(5).normal(size=(3, *shape)).astype("float32")
     rows = [row for row in counted.rows if row.macs]
     dropping = [layer for layer in model._flatten_layers() if isinstance(layer, drops)]
     return Facts(
@@ -90,14 +90,15 @@ def facts(model):
 
 
 @functools.cache
-def course_facts(make):
-    """Return the facts of a network of the course's, counted once; `make` builds it."""
-    return facts(make())
+def course_model(make):
+    """Return a network of the course's, built once."""
+    return make()
 
 
 @functools.cache
-def course_kernels(make):
-    return kernels_of(make())
+def course_facts(make, scale):
+    """Return its facts, counted once."""
+    return facts(course_model(make), scale)
 
 
 def rate_of(layer):
@@ -128,7 +129,7 @@ def left_over(some, others):
     return rest
 
 
-def expect_network(model, shape, right, mistakes=None):
+def expect_network(model, shape, right, mistakes=None, scale=1.0):
     """Raise `Mistake` unless a model is the same network as the course's.
 
     Compared are the parameters, the kernels, the multiply-adds, and the output of both when their
@@ -140,9 +141,10 @@ def expect_network(model, shape, right, mistakes=None):
         right: a function that returns the course's network. It is called once for all checks.
         mistakes: message -> a function that returns the network which this mistake makes. It is
             called only if the answer is not right, and once for all checks if it is the same.
+        scale: of the pictures that are compared; local response normalisation needs large ones.
     """
     model = expect_model(model, shape)
-    wanted, found = course_facts(right), facts(model)
+    wanted, found = course_facts(right, scale), facts(model, scale)
     if alike(found, wanted):
         if found.drops and not wanted.drops:
             raise Mistake("there is a Dropout layer in it; this network has none.")
@@ -153,8 +155,8 @@ def expect_network(model, shape, right, mistakes=None):
     if last == "softmax" or np.allclose(found.output.sum(axis=-1), 1, atol=1e-3):
         raise Mistake("the network ends in a softmax. Return the logits; the loss takes them.")
     for message, make in (mistakes or {}).items():
-        same_kernels = course_kernels(make) == (found.params, found.kernels)
-        if same_kernels and alike(found, course_facts(make)):
+        same_kernels = kernels_of(course_model(make)) == (found.params, found.kernels)
+        if same_kernels and alike(found, course_facts(make, scale)):
             raise Mistake(message)
     if found.output.shape != wanted.output.shape:
         raise Mistake(

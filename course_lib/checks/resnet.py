@@ -1,20 +1,14 @@
-"""The exercises of assignment 07: the residual block, its shortcuts and its cost.
+"""The exercises of assignment 07: the residual block both ways, the whole network, its training.
 
-Facts: He, Zhang, Ren and Sun 2015, sections 3.2 to 4.1; depths from table 1.
+Facts: He, Zhang, Ren and Sun 2015, sections 3.2 to 4.2; counts from the ledger's `resnet_small`.
 """
+
+import functools
+from functools import partial
 
 import numpy as np
 
-from course_lib.checks import (
-    Mistake,
-    assignment,
-    expect,
-    expect_model,
-    parts,
-    recognise,
-    response,
-    shaped,
-)
+from course_lib.checks import Mistake, assignment, expect, networks, parts
 
 exercise = assignment("07_resnet")
 
@@ -23,22 +17,56 @@ def relu(x):
     return np.maximum(x, 0)
 
 
+def both_ways(x, w1, w2, slope, slip=""):
+    """(y, dx, dw1, dw2) of a fully connected block; `slip` names a mistake on the way back."""
+    sums = x @ w1
+    inner = relu(sums)
+    y = relu(inner @ w2 + x)
+    after = slope if slip == "last" else slope * (y > 0)
+    before = (after @ w2.T) * (1 if slip == "inner" else sums > 0)
+    branch = before @ w1.T
+    dx = {"shortcut": branch, "branch": after, "around": branch + slope}.get(slip, branch + after)
+    return y, dx, x.T @ before, inner.T @ after
+
+
+def measured_slopes(arrays, slope, step=1e-6):
+    """(dx, dw1, dw2) by central differences."""
+    found = []
+    for at, array in enumerate(arrays):
+        slopes = np.zeros_like(array)
+        for place in np.ndindex(array.shape):
+            sides = []
+            for change in (step, -step):
+                moved = [a.copy() for a in arrays]
+                moved[at][place] += change
+                sides.append((slope * both_ways(*moved, slope)[0]).sum())
+            slopes[place] = (sides[0] - sides[1]) / (2 * step)
+        found.append(slopes)
+    return found
+
+
 @exercise(
     section="The block",
-    correct="two layers learn what is added to x, and the last ReLU comes after the addition.",
+    correct="two ways lead back, and one of them has no weights on it: the slope passes the "
+    "shortcut as it is.",
     hints=(
-        "F(x) is two layers: multiply by w1, ReLU, multiply by w2. There is no ReLU after w2 yet.",
-        "Then add x, and only then take the last ReLU: y = ReLU(F(x) + x).",
+        "Forward: s = x @ w1, h = ReLU(s), y = ReLU(h @ w2 + x). Keep s, h and y.",
+        "Backward: after = slope where y is above 0, else 0. It goes into the addition, so both "
+        "ways get it. Along the branch: after @ w2.T, 0 where s is not above 0, then @ w1.T.",
+        "dx is what comes back along the branch plus after. dw2 = h.T @ after, dw1 = x.T @ (what "
+        "is left before w1).",
     ),
 )
-def residual_block(answer):
+def way_back(answer):
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(5, 4))
+    x, slope = rng.normal(size=(2, 5, 4))
     w1, w2 = rng.normal(size=(2, 4, 4))
+    y, dx, dw1, dw2 = parts(answer(x, w1, w2, slope), ("y", "dx", "dw1", "dw2"))
+    right = both_ways(x, w1, w2, slope)[0]
     inner = relu(x @ w1)
     expect(
-        answer(x, w1, w2),
-        relu(inner @ w2 + x),
+        y,
+        right,
         {
             "the shortcut is missing: this is the plain block. Add x before the last ReLU.": (
                 relu(inner @ w2)
@@ -55,323 +83,450 @@ def residual_block(answer):
             ),
             "there is a ReLU too many: F(x) may be negative, so there is none between the second "
             "layer and the addition.": relu(relu(inner @ w2) + x),
-            "the shortcut is multiplied, not added.": relu(inner @ w2 * x),
-            "the shortcut is subtracted.": relu(inner @ w2 - x),
-            "w1 and w2 are swapped.": relu(relu(x @ w2) @ w1 + x),
-            "this is F(x) alone. Add x and take the ReLU.": inner @ w2,
         },
+        "y",
     )
-    again = answer(x, w1, np.zeros((4, 4)))
-    expect(again, relu(x), {}, "With w2 = 0 the result")
+    right_dx, right_dw1, right_dw2 = measured_slopes((x, w1, w2), slope)
 
+    def slipped(slip):
+        return both_ways(x, w1, w2, slope, slip)
 
-@exercise(
-    section="The block",
-    correct="with slopes near zero the plain product vanishes, and the residual product stays "
-    "near one.",
-    hints=(
-        "Chain rule: factors of blocks that follow each other are multiplied.",
-        "The slope of F(x) is s; the slope of F(x) + x is s + 1.",
-    ),
-)
-def backward_factor(answer):
-    slopes = np.array([0.5, -0.2, 0.1, 0.3])
-    plain, residual = np.prod(slopes), np.prod(1 + slopes)
-    names = ("plain", "residual")
-    found = [
-        float(shaped(v, (), n)) for v, n in zip(parts(answer(slopes), names), names, strict=True)
-    ]
-    recognise(
-        np.array(found),
+    n = len(x)
+    expect(
+        dw2,
+        right_dw2,
         {
-            "the two are swapped: plain first, then residual.": np.array([residual, plain]),
-            "the factors are added. By the chain rule they are multiplied.": (
-                np.array([slopes.sum(), (1 + slopes).sum()])
+            "dw2 passes over the last ReLU: where y is 0, nothing comes back.": slipped("last")[3],
+            "dw2 is transposed.": right_dw2.T,
+            "dw2 is divided by the number of examples. The slopes are given: add up.": (
+                right_dw2 / n
             ),
-            "1 is added to the product. Each block has its own shortcut, so 1 is added to each "
-            "slope.": np.array([plain, 1 + plain]),
-            "the sign of the slope is turned around: it is 1 + slope, not 1 - slope.": (
-                np.array([plain, np.prod(1 - slopes)])
-            ),
-            "the last block is missing: range and slices end one before their last number.": (
-                np.array([np.prod(slopes[:-1]), np.prod(1 + slopes[:-1])])
-            ),
-            "both are the plain product. The shortcut adds 1 to each slope.": (
-                np.array([plain, plain])
+            "dw2 is made with x. The second layer gets what the first one's ReLU lets through.": (
+                x.T @ (slope * (right > 0))
             ),
         },
-        1e-9,
+        "dw2",
+        1e-4,
     )
-    expect(found[0], plain, {}, "The plain factor")
-    expect(found[1], residual, {}, "The residual factor")
+    expect(
+        dw1,
+        right_dw1,
+        {
+            "dw1 passes over the ReLU between the layers: where the first sum is not above 0, "
+            "nothing comes back.": slipped("inner")[2],
+            "dw1 is transposed.": right_dw1.T,
+            "dw1 is made with the hidden numbers. The first layer gets x.": (
+                inner.T @ (((slope * (right > 0)) @ w2.T) * (x @ w1 > 0))
+            ),
+        },
+        "dw1",
+        1e-4,
+    )
+    expect(
+        dx,
+        right_dx,
+        {
+            "dx lacks the way along the shortcut: y depends on x twice.": slipped("shortcut")[1],
+            "dx has only the way along the shortcut. The branch passes slopes back too.": (
+                slipped("branch")[1]
+            ),
+            "on the shortcut the slope passes over the last ReLU. The ReLU comes after the "
+            "addition, so it stops both ways.": slipped("around")[1],
+            "along the branch dx passes over the ReLU between the layers.": slipped("inner")[1],
+            "dx is divided by the number of examples. Each has slopes of its own.": right_dx / n,
+        },
+        "dx",
+        1e-4,
+    )
+
+
+# ---- build --------------------------------------------------------------------------------------
+
+
+def layers_of(image, filters, strides, slip=""):
+    """The block in Keras with option A, on a tensor; `slip` names a mistake to make."""
+    import keras
+    from keras import layers, ops
+
+    def unit(x, step):
+        if slip == "same":
+            x = layers.Conv2D(filters, 3, step, "same", use_bias=False)(x)
+        else:
+            x = layers.ZeroPadding2D(1)(x)
+            x = layers.Conv2D(filters, 3, step, use_bias=slip in ("bias", "bare"))(x)
+        return x if slip == "bare" else layers.BatchNormalization(epsilon=1e-5)(x)
+
+    steps = (1, strides) if slip == "late" else (strides, 1)
+    x = unit(image, steps[0])
+    x = x if slip in ("linear", "one") else ops.relu(x)
+    x = x if slip == "one" else unit(x, steps[1])
+    if slip == "projection":
+        short = layers.Conv2D(filters, 1, strides, use_bias=False)(image)
+        short = layers.BatchNormalization(epsilon=1e-5)(short)
+    else:
+        pool = layers.MaxPooling2D if slip == "max" else layers.AveragePooling2D
+        window = strides if slip in ("mean", "max") else 1
+        short = pool(window, strides)(image)
+        new = filters - image.shape[-1]
+        if slip == "repeat":
+            short = ops.concatenate([short, short], axis=-1)[..., :filters]
+        else:
+            short = ops.pad(short, [(0, 0)] * 3 + [(new, 0) if slip == "front" else (0, new)])
+    if slip == "plain":
+        return ops.relu(x)
+    if slip == "before":
+        return ops.relu(x) + short
+    if slip == "many":
+        x = ops.relu(x)
+    x = keras.layers.add([x, short])
+    return x if slip == "open" else ops.relu(x)
+
+
+def a_block(shape, filters, strides, slip=""):
+    import keras
+
+    image = keras.Input(shape)
+    return keras.Model(image, layers_of(image, filters, strides, slip))
+
+
+CASES = (((10, 10, 4), 7, 2), ((6, 6, 5), 5, 1))  # input, filters, strides
+
+
+@functools.cache
+def block_maker(case, slip=""):
+    return partial(a_block, *case, slip)
 
 
 @exercise(
     section="When the shapes differ: shortcuts A, B and C",
-    correct="option A has no weights: every second pixel, and zeros for the new channels.",
+    correct="the block with option A, without a weight in its shortcut. The network is made of it.",
     hints=(
-        "x[::stride, ::stride] takes every stride-th row and column and keeps the channels.",
-        "Then put zeros behind the channels: np.pad, or a new array of zeros with x in its "
-        "first channels.",
+        "Branch: convolution 3 x 3 with the stride, batch normalisation, ReLU, convolution 3 x 3, "
+        "batch normalisation. ConvUnit(filters, 3, strides, padding=1)(x) is the first three, and "
+        "activation=None leaves the ReLU out.",
+        "Shortcut: image[:, ::strides, ::strides] takes every stride-th row and column. "
+        "keras.ops.pad(x, [(0, 0), (0, 0), (0, 0), (0, new)]) puts channels of zeros behind.",
+        "At the end keras.ops.relu(branch + shortcut), and keras.Model(image, y).",
     ),
 )
-def shortcut_a(answer):
-    x = np.random.default_rng(5).normal(size=(6, 9, 2))
-
-    def of(part, channels=5):
-        out = np.zeros((*part.shape[:2], channels))
-        out[..., : part.shape[-1]] = part
-        return out
-
-    picked = x[::3, ::3]
-    mean = x.reshape(2, 3, 3, 3, 2).mean(axis=(1, 3))
-    largest = x.reshape(2, 3, 3, 3, 2).max(axis=(1, 3))
-    front = np.zeros((2, 3, 5))
-    front[..., 3:] = picked
-    expect(
-        answer(x, 5, 3),
-        of(picked),
-        {
-            "the sides are kept: take every stride-th row and column.": of(x),
-            "the channels are kept: fill up with zeros to `out_channels`.": picked,
-            "the channels are too many: `out_channels` in all, not so many new ones.": (
-                of(picked, 7)
-            ),
-            "the zeros stand before the old channels. They belong behind.": front,
-            "this is the mean of each window. Option A picks one pixel and calculates nothing.": (
-                of(mean)
-            ),
-            "this is the maximum of each window. Option A picks one pixel.": of(largest),
-            "the first pixel that is picked is not [0, 0].": of(x[1::3, 1::3]),
-            "the new channels repeat the old ones. They are zero.": (
-                np.concatenate([picked, picked, picked[..., :1]], axis=-1)
-            ),
-            "the stride is always 2. Use the argument.": of(x[::2, ::2]),
-            "only the rows are picked. Take every stride-th column too.": of(x[::3]),
-        },
-    )
-    expect(answer(x, 2, 1), x, {}, "With stride 1 and the same channels the result")
+def block(answer):
+    slips = {
+        "the shortcut is missing: this is the plain block.": "plain",
+        "the last ReLU is missing.": "open",
+        "the last ReLU comes before the addition. In the paper it comes after.": "before",
+        "there is a ReLU too many, between the second convolution and the addition.": "many",
+        "the ReLU between the two convolutions is missing.": "linear",
+        "padding='same' with stride 2 pads only at the bottom and the right. The paper pads one "
+        "pixel on every side: ZeroPadding2D(1), then 'valid'.": "same",
+        "the second convolution strides. In the paper the first does.": "late",
+        "the shortcut has a projection, option B. Option A has no weights.": "projection",
+        "the shortcut takes the mean of each window. Option A picks one pixel.": "mean",
+        "the shortcut takes the largest of each window. Option A picks one pixel.": "max",
+        "the zeros stand before the old channels. They belong behind.": "front",
+        "the new channels repeat the old ones. They are zero.": "repeat",
+        "the convolutions have biases. Batch normalisation cancels them: use_bias=False.": "bias",
+        "there is no batch normalisation; it follows each convolution.": "bare",
+        "the second convolution is missing.": "one",
+    }
+    for case in CASES:
+        model = answer(*case)
+        mistakes = {text: block_maker(case, slip) for text, slip in slips.items()}
+        networks.expect_network(model, case[0], block_maker(case), mistakes)
 
 
-@exercise(
-    section="The bottleneck",
-    correct="on 256 channels 1,179,648 against 69,632: 17 times fewer.",
-    hints=(
-        "A k x k convolution from a to b channels has k * k * a * b weights.",
-        "The bottleneck has three: 1 x 1 from channels to a quarter, 3 x 3 on the quarter, 1 x 1 "
-        "back to all channels.",
+INPUT = (28, 28, 1)
+
+
+def course_network(**changes):
+    from course_lib.resnet import CifarResNet
+
+    return CifarResNet(**{"depth": 8, "input_shape": INPUT, **changes})
+
+
+def other_network(slip):
+    """`resnet_small` with a mistake."""
+    import keras
+    from keras import layers
+
+    image = keras.Input(INPUT)
+    x = layers.Conv2D(16, 3, padding="same", use_bias=slip == "stem bare")(image)
+    if slip != "stem bare":
+        x = layers.BatchNormalization(epsilon=1e-5)(x)
+    x = x if slip == "stem linear" else layers.ReLU()(x)
+    if slip == "pool":
+        x = layers.MaxPooling2D(2)(x)
+    widths = (16, 32) if slip == "two stages" else (16, 32, 64)
+    for stage, filters in enumerate(widths):
+        step = {"all strides": 2, "no strides": 1}.get(slip, 2 if stage else 1)
+        x = layers_of(x, filters, step)
+    x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10)(x))
+
+
+OTHERS = {
+    "the first block strides too. Only those that open the second and third stage do.": (
+        partial(other_network, "all strides")
     ),
-)
-def block_weights(answer):
-    c = 64
-    q = c // 4
-    two, narrow = 2 * 9 * c * c, c * q + 9 * q * q + q * c
-    names = ("basic", "bottleneck")
-    found = [float(shaped(v, (), n)) for v, n in zip(parts(answer(c), names), names, strict=True)]
-    recognise(
-        np.array(found),
-        {
-            "the two are swapped: the block of two 3 x 3 convolutions first.": (
-                np.array([narrow, two])
-            ),
-            "biases are counted. These convolutions have none: batch normalisation follows.": (
-                np.array([two + 2 * c, narrow + 2 * q + c])
-            ),
-        },
-    )
-    recognise(
-        found[0],
-        {
-            "the block of 3 x 3 convolutions has two of them.": two // 2,
-            "a window of 3 x 3 has nine places, not three.": two // 3,
-        },
-    )
-    expect(found[0], two, {}, "The basic block")
-    recognise(
-        found[1],
-        {
-            "the last 1 x 1 convolution is missing: it goes back to all channels.": (
-                c * q + 9 * q * q
-            ),
-            "the first 1 x 1 convolution is missing: it goes to a quarter of the channels.": (
-                9 * q * q + q * c
-            ),
-            "the middle convolution is 3 x 3.": c * q + q * q + q * c,
-            "all three are counted as 3 x 3. The outer two are 1 x 1.": (
-                9 * (c * q + q * q + q * c)
-            ),
-            "the channels are halved. The bottleneck has a quarter.": (
-                c * (c // 2) + 9 * (c // 2) ** 2 + (c // 2) * c
-            ),
-            "the middle convolution works on a quarter of the channels, not on all.": (
-                c * q + 9 * c * c + q * c
-            ),
-        },
-    )
-    expect(found[1], narrow, {}, "The bottleneck block")
-
-
-DEPTHS = {  # table 1 and sec. 4.2: blocks of each stage, bottleneck, the depth in the name
-    "ResNet-50": ((3, 4, 6, 3), True, 50),
-    "ResNet-34": ((3, 4, 6, 3), False, 34),
-    "ResNet-152": ((3, 8, 36, 3), True, 152),
-    "ResNet-56 for CIFAR": ((9, 9, 9), False, 56),
+    "no block strides. Those that open the second and third stage do.": (
+        partial(other_network, "no strides")
+    ),
+    "the maps are flattened. The paper takes the mean of each map, global average "
+    "pooling.": partial(other_network, "flat"),
+    "there is a pooling after the first convolution. The CIFAR form has none.": (
+        partial(other_network, "pool")
+    ),
+    "there is no ReLU after the first convolution.": partial(other_network, "stem linear"),
+    "the first convolution lacks its batch normalisation.": partial(other_network, "stem bare"),
+    "there are two stages. The network has three.": partial(other_network, "two stages"),
+    "there are two blocks a stage: this is 6n + 2 with n = 2. Here n is 1.": (
+        partial(course_network, depth=14)
+    ),
+    "the shortcuts have projections, option B. The CIFAR form has option A.": (
+        partial(course_network, shortcut="B")
+    ),
+    "the shortcuts are missing: this is the plain network.": (
+        partial(course_network, shortcut=False)
+    ),
+    "the stages have 32, 64 and 128 channels. They begin with 16.": (
+        partial(course_network, width=32)
+    ),
 }
 
 
 @exercise(
     section="The network",
-    correct="the number in a ResNet's name counts convolutions and the fully connected layer on "
-    "the main path.",
+    correct="75,482 parameters and 9,145,216 multiply-adds, as in the ledger, and from the same "
+    "weights the same logits as the course's network.",
     hints=(
-        "A block has two convolutions, a bottleneck three. How many blocks are there in all?",
-        "Two more layers have weights: the first convolution and the fully connected layer. "
-        "Projections in shortcuts are not counted.",
+        "One block a stage: 16 channels at stride 1, 32 at stride 2, 64 at stride 2. "
+        "block(x.shape[1:], 32, 2)(x) puts your block on x.",
+        "Before them ConvUnit(16, 3, padding=1)(image), behind them "
+        "keras.layers.GlobalAveragePooling2D() and keras.layers.Dense(10).",
     ),
 )
-def depth(answer):
-    calls = list(DEPTHS.values())
-    found = np.array([float(shaped(answer(list(b), k), (), "The depth")) for b, k, _ in calls])
-    blocks = np.array([sum(b) for b, _, _ in calls])
-    layers = np.array([3 if k else 2 for _, k, _ in calls])
-    right = np.array([d for _, _, d in calls])
-    stages = np.array([len(b) for b, _, _ in calls])
-    # Of the networks above only the deep ones have a projection in their first stage.
-    projections = stages - 1 + (layers == 3)
-    recognise(
-        found,
-        {
-            "the first convolution and the fully connected layer are missing.": right - 2,
-            "one layer is missing: both the first convolution and the fully connected layer "
-            "count.": right - 1,
-            "these are the blocks. Each has two or three layers.": blocks,
-            "a bottleneck has three layers, the other block two; every block is taken with two.": (
-                2 * blocks + 2
-            ),
-            "every block is taken with three layers. Without bottleneck it has two.": (
-                3 * blocks + 2
-            ),
-            "the pooling is counted. It has no weights.": right + 1,
-            "the projections of option B are counted. The depth is that of the main path.": (
-                right + projections
-            ),
-            "one projection a stage is counted. The depth is that of the main path.": (
-                right + stages
-            ),
-        },
+def network(answer):
+    networks.expect_network(
+        answer(),
+        INPUT,
+        course_network,
+        OTHERS,
     )
-    for (name, (_, _, right)), given in zip(DEPTHS.items(), found, strict=True):
-        if given != right:
-            raise Mistake(f"for {name} the result is {given:g}; it should be {right}.")
 
 
-def convolve(x, kernel, stride, pad):
-    """A convolution in NumPy; x is (height, width, in), pad the pixels on each side."""
-    side = kernel.shape[0]
-    x = np.pad(x, (pad, pad, (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(0, 1))
-    return np.einsum("hwcij,ijco->hwo", windows[::stride, ::stride], kernel)
+# ---- predict, then measure ----------------------------------------------------------------------
+
+CHOICES = (
+    "no shortcut helps a deep network",
+    "half a shortcut is as good as a whole one",
+    "only the whole shortcut makes a deep network train well",
+    "half a shortcut is better than a whole one",
+)
 
 
-def model_of(x, first, second, projection, stride=2, order="add relu", pad=(1, 1), late=False):
-    """The block with option B in NumPy, batch normalisation as it is before training."""
-    strides = (1, stride) if late else (stride, 1)
-    y = relu(convolve(x, first, strides[0], (1, 1) if late else pad))
-    y = convolve(y, second, strides[1], (1, 1))
-    short = convolve(x, projection, stride, (0, 0))
-    for step in order.split():
-        y = relu(y) if step == "relu" else y + short
-    return y
+@functools.cache
+def error_after(blocks, share, steps=300, width=32, batch=50):
+    """Return the training error in %, the mean of the last 40 steps.
+
+    The network is fully connected: `blocks` blocks of two layers, each normalised over the batch,
+    y = relu(F(x) + share * x). It trains on 500 pictures of 14 x 14 pixels.
+    """
+    images, labels = (part[:500] for part in networks.pictures(2000).train)
+    images = images.reshape(500, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(500, -1)
+    rng = np.random.default_rng(0)
+    sizes = [(196, width), *[(width, width)] * (2 * blocks), (width, 10)]
+    weights = [rng.normal(0, np.sqrt(2 / n), (n, m)) for n, m in sizes]
+    speeds = [np.zeros_like(w) for w in weights]
+
+    def mean(z):
+        return np.add.reduce(z) / batch  # quicker than z.mean(axis=0)
+
+    def normal(z):
+        z = z - mean(z)
+        deviation = np.sqrt(mean(z * z) + 1e-5)
+        return z / deviation, deviation
+
+    def back(slope, made, deviation):
+        return (slope - mean(slope) - made * mean(slope * made)) / deviation
+
+    wrong = []
+    for _ in range(steps):
+        chosen = rng.permutation(500)[:batch]
+        x, y = images[chosen], labels[chosen]
+        first, first_by = normal(x @ weights[0])
+        out, kept = relu(first), []
+        for w1, w2 in zip(weights[1:-1:2], weights[2:-1:2], strict=True):
+            one, one_by = normal(out @ w1)
+            two, two_by = normal(relu(one) @ w2)
+            after = relu(two + share * out)
+            kept.append((out, one, one_by, two, two_by, after))
+            out = after
+        logits = out @ weights[-1]
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        wrong.append((p.argmax(axis=1) != y).mean())
+        d = (p - np.eye(10)[y]) / batch
+        slopes = [out.T @ d]
+        d = d @ weights[-1].T
+        for i, (into, one, one_by, two, two_by, after) in reversed(list(enumerate(kept))):
+            d = d * (after > 0)
+            inner = back(d, two, two_by)
+            slopes.insert(0, relu(one).T @ inner)
+            inner = back((inner @ weights[2 * i + 2].T) * (one > 0), one, one_by)
+            slopes.insert(0, into.T @ inner)
+            d = share * d + inner @ weights[2 * i + 1].T
+        slopes.insert(0, x.T @ back(d * (first > 0), first, first_by))
+        for w, speed, slope in zip(weights, speeds, slopes, strict=True):
+            speed *= 0.9
+            speed -= 0.01 * slope
+            w += speed
+    return float(100 * np.mean(wrong[-40:]))
+
+
+def measured_error(blocks, share):
+    if isinstance(blocks, bool) or not isinstance(blocks, (int, np.integer)):
+        raise Mistake(f"blocks is {blocks!r}; allowed: a whole number from 1 to 20.")
+    if not 1 <= blocks <= 20:
+        raise Mistake(f"blocks is {blocks}; allowed: 1 to 20.")
+    if share not in (0, 0.5, 1):
+        raise Mistake(f"share is {share!r}; allowed: 0, 0.5 and 1.")
+    return error_after(int(blocks), float(share))
 
 
 @exercise(
-    section="When the shapes differ: shortcuts A, B and C",
-    correct="the block that opens a stage, with option B: both paths end in the same shape.",
+    section="Degradation: deeper and worse",
+    correct="half of the half of the half: after sixteen blocks a shortcut of one half has let "
+    "through a part in 65,000. One is the only share that does not shrink or grow.",
     hints=(
-        "Main path: convolution 3 x 3 with the stride, batch normalisation, ReLU, convolution "
-        "3 x 3, batch normalisation. Shortcut: convolution 1 x 1 with the stride, batch "
-        "normalisation. Then add, then ReLU.",
-        "keras.layers.ZeroPadding2D(1) and padding='valid' for the convolution with the stride; "
-        "use_bias=False for all three; keras.layers.add([y, shortcut]).",
-        "ConvUnit(filters, 3, strides, padding=1)(x) is convolution, normalisation and ReLU; "
-        "activation=None leaves the ReLU out.",
+        "predict('...') first, with one of the four sentences. Then measure(16, 0), measure(16, "
+        "0.5) and measure(16, 1), and the same with 2 blocks: there the shortcut hardly matters.",
+        "Compare the three errors of the deep network. A difference below five points is chance.",
     ),
 )
-def first_block(answer):
-
-    side, c_in, filters, stride = 10, 4, 6, 2
-    model = answer((side, side, c_in), filters, stride)
-    model = expect_model(model, (side, side, c_in))
-    shape = tuple(model.output_shape[1:])
-    if shape != (side // 2, side // 2, filters):
+def half_a_shortcut(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, measured_error)
+    depths = {blocks for blocks, _ in measured if blocks >= 12}
+    whole = [d for d in depths if all((d, share) in measured for share in (0, 0.5, 1))]
+    if not whole:
         raise Mistake(
-            f"from {(side, side, c_in)} the model makes {shape}; it should make "
-            f"{(side // 2, side // 2, filters)}. Look at the strides and the padding."
+            "measure one deep network, of 16 blocks, with all three shares: 0, 0.5 and 1. Below 12 "
+            "blocks it is not deep."
         )
-    first, second, short = 9 * c_in * filters, 9 * filters * filters, c_in * filters
-    right = first + second + short + 3 * 4 * filters
-    expect(
-        model.count_params(),
-        right,
-        {
-            "the convolutions have biases. Batch normalisation cancels them: use_bias=False.": (
-                right + 3 * filters
-            ),
-            "one of the three convolutions has a bias. Batch normalisation cancels it: "
-            "use_bias=False.": right + filters,
-            "two of the three convolutions have biases. Batch normalisation cancels them: "
-            "use_bias=False.": right + 2 * filters,
-            "batch normalisation is missing everywhere.": right - 12 * filters,
-            "batch normalisation is missing after one of the three convolutions.": (
-                right - 4 * filters
-            ),
-            "the shortcut has no projection: a 1 x 1 convolution and batch normalisation.": (
-                right - short - 4 * filters
-            ),
-            "the projection is 3 x 3. Option B has 1 x 1.": right + 8 * short,
-            "the second convolution is missing.": right - second - 4 * filters,
-        },
-        "The number of parameters",
-    )
-    rng = np.random.default_rng(9)
-    kernels, weights = {}, []
-    for weight in model.weights:
-        if len(weight.shape) == 4:
-            value = rng.normal(size=weight.shape).astype("float32")
-            kernels[tuple(weight.shape)] = value.astype("float64")
-        else:
-            value = np.asarray(weight)
-        weights.append(value)
-    model.set_weights(weights)
-    ordered = [kernels.get(s) for s in ((3, 3, c_in, filters), (3, 3, filters, filters))]
-    ordered.append(kernels.get((1, 1, c_in, filters)))
-    if len(kernels) != 3 or any(kernel is None for kernel in ordered):
+    if not any(blocks <= 3 for blocks, _ in measured):
+        raise Mistake("measure a network of 2 blocks too: is it the depth that makes it fail?")
+    deep = max(whole)
+    plain, half, full = (measured[deep, share] for share in (0, 0.5, 1))
+    if plain - full < 5:
+        right = CHOICES[0]
+    elif abs(half - full) < 5:
+        right = CHOICES[1]
+    else:
+        right = CHOICES[2] if full < half else CHOICES[3]
+    if concluded != right:
         raise Mistake(
-            "the kernels should be 3 x 3 from the input's channels to `filters`, 3 x 3 on "
-            "`filters` channels, and 1 x 1 in the shortcut."
+            f"with {deep} blocks the training error is {plain:.0f} % without a shortcut, {half:.0f}"
+            f" % with a half and {full:.0f} % with a whole one; less than five points is chance. "
+            f"{concluded!r} does not fit."
         )
-    x = rng.normal(size=(side, side, c_in)).astype("float32")
-    got = response(model, x)
+    return networks.tell(answer.name, measured, concluded)
 
-    def of(**changes):
-        return model_of(x.astype("float64"), *ordered, **changes)
 
-    expect(
-        got,
-        of(),
-        {
-            "the last ReLU is missing.": of(order="add"),
-            "the last ReLU comes before the addition. In the paper it comes after.": (
-                of(order="relu add")
-            ),
-            "the shortcut is not added.": of(order="relu"),
-            "there is a ReLU too many, between the second convolution and the addition.": (
-                of(order="relu add relu")
-            ),
-            "padding='same' with stride 2 pads only at the bottom and the right. The paper pads "
-            "one pixel on every side: ZeroPadding2D(1), then 'valid'.": of(pad=(0, 1)),
-            "the second convolution strides. In the paper the first does.": of(late=True),
-        },
-        "With random weights the output",
-        tolerance=5e-3,  # Keras's default epsilon changes the fourth digit
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED = 1_500, 0.65
+
+
+@exercise(
+    section="Train it",
+    correct="a residual network from your own blocks, trained by your own recipe.",
+    hints=(
+        "model.compile with keras.losses.SparseCategoricalCrossentropy(from_logits=True) and an "
+        "optimiser, then model.fit(x, labels, batch_size, epochs). Return the model.",
+        "Adam at 0.003, batches of 32, three passes. If fit shows a high accuracy and the check a "
+        "low one, exercise 6 says why: BatchNormalization(momentum=0.9).",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    if model.count_params() != 75_482:
+        raise Mistake(
+            f"this model has {model.count_params():,} parameters; your `network` has 75,482."
+        )
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes or smaller batches (32). If fit showed more than this, the averages of batch "
+        "normalisation are late: momentum=0.9, or more steps.",
     )
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+LATE = "averages of batch normalisation come too late"
+CAUSES = {
+    "overfitting": "then the pictures that it was trained on would come out right. These are they.",
+    "learning rate too high": "then the loss in fit would jump. It falls, and 77 % are right.",
+    "pictures scaled in another way": "fit and evaluate were given the same array.",
+    "dying units": "then fit would show it too. In training the network works.",
+}
+STEPS = 96  # of the patient's training: 2,048 pictures in batches of 64, three passes
+
+
+def check_patient(model):
+    """Raise `Mistake` where a mended patient is another network, or still sick."""
+    import keras
+
+    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) > 1]
+    if kernels != [(3, 3, 1, 8), (3, 3, 8, 16), (3, 3, 16, 32), (32, 10)]:
+        raise Mistake("this is another network. Keep its layers, and change the one argument.")
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    if len(layers) != 3:
+        raise Mistake(
+            f"{len(layers)} batch normalisations are left of three. They do no harm in training: "
+            "mend them."
+        )
+    slow = max(layer.momentum for layer in layers)
+    left = slow**STEPS
+    if slow >= 1:
+        raise Mistake("with a momentum of 1 the averages never move.")
+    if left > 0.05:
+        raise Mistake(
+            f"with a momentum of {slow:g} the averages still hold {left:.0%} of their start after "
+            f"{STEPS} steps. How small must the momentum be for less than 5 %?"
+        )
+    if not all(layer.trainable for layer in layers):
+        raise Mistake("a layer with trainable=False keeps the averages it started with.")
+
+
+@exercise(
+    section="The block",
+    correct="in training a batch is normalised by itself, later by averages. The averages have to "
+    "arrive before the training ends; this course's layer has 0.9 for that reason.",
+    hints=(
+        "Training and evaluation see the same pictures. Which layer does something else in the "
+        "two?",
+        "After n steps momentum ** n of the start is left in the averages: of 0.999, nine tenths "
+        "after 96 steps. Return the same network with momentum=0.9.",
+    ),
+)
+def mended(answer):
+    model = networks.diagnosed(answer(), LATE, CAUSES, "the mended network")
+    model = networks.a_model(model, INPUT)
+    check_patient(model)
+    import keras
+
+    splits = networks.pictures(2_048)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras.utils.set_random_seed(0)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    model.fit(*splits.train, 64, 3, verbose=0)
+    images, labels = splits.validation
+    right = float((networks.logits_of(model, images).argmax(axis=1) == labels).mean())
+    if not right > 0.55:
+        raise Mistake(f"trained again, it sorts {right:.0%} of new pictures right. 55 % are asked.")
+    return f"Trained again by the same recipe: {right:.0%} of new pictures are right."

@@ -4,512 +4,578 @@ import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
-from course_lib.layers import ConvUnit
-from course_lib.resnet import ResidualBlock
+from course_lib.layers import BatchNormalization, ConvUnit
+from course_lib.resnet import CifarResNet, ResidualBlock
 
 
 def relu(x):
     return np.maximum(x, 0)
 
 
-# residual_block
+# way_back
 
 
-@wrong("residual_block", "the shortcut is missing")
-def block_plain(x, w1, w2):
-    return relu(relu(x @ w1) @ w2)
+def backwards(x, w1, w2, slope, y=None, after=None, mask=True, shortcut=True, branch=True):
+    s = x @ w1
+    h = relu(s)
+    right_y = relu(h @ w2 + x)
+    after = slope * (right_y > 0) if after is None else after
+    before = (after @ w2.T) * (s > 0 if mask else 1)
+    dx = (before @ w1.T if branch else 0) + (after if shortcut else 0)
+    return right_y if y is None else y, dx, x.T @ before, h.T @ after
 
 
-@wrong("residual_block", "the last ReLU comes before the addition")
-def block_relu_first(x, w1, w2):
-    return relu(relu(x @ w1) @ w2) + x
+@wrong("way_back", "the shortcut is missing")
+def back_plain(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(relu(x @ w1) @ w2))
 
 
-@wrong("residual_block", "the last ReLU is missing")
-def block_without_last_relu(x, w1, w2):
-    return relu(x @ w1) @ w2 + x
+@wrong("way_back", "the last ReLU comes before the addition")
+def back_relu_first(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(relu(x @ w1) @ w2) + x)
 
 
-@wrong("residual_block", "the ReLU between the two layers is missing")
-def block_linear(x, w1, w2):
-    return relu(x @ w1 @ w2 + x)
+@wrong("way_back", "the last ReLU is missing")
+def back_without_last_relu(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(x @ w1) @ w2 + x)
 
 
-@wrong("residual_block", "x is added after the first layer")
-def block_early(x, w1, w2):
-    return relu(relu(x @ w1 + x) @ w2)
+@wrong("way_back", "the ReLU between the two layers is missing")
+def back_linear(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(x @ w1 @ w2 + x))
 
 
-@wrong("residual_block", "there is a ReLU too many")
-def block_three_relus(x, w1, w2):
-    return relu(relu(relu(x @ w1) @ w2) + x)
+@wrong("way_back", "x is added after the first layer")
+def back_early(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(relu(x @ w1 + x) @ w2))
 
 
-@wrong("residual_block", "the shortcut is multiplied")
-def block_product(x, w1, w2):
-    return relu((relu(x @ w1) @ w2) * x)
+@wrong("way_back", "there is a ReLU too many")
+def back_three_relus(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, y=relu(relu(relu(x @ w1) @ w2) + x))
 
 
-@wrong("residual_block", "the shortcut is subtracted")
-def block_difference(x, w1, w2):
-    return relu(relu(x @ w1) @ w2 - x)
+@wrong("way_back", "dw2 passes over the last ReLU")
+def back_without_last_mask(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, after=slope)
 
 
-@wrong("residual_block", "w1 and w2 are swapped")
-def block_swapped(x, w1, w2):
-    return relu(relu(x @ w2) @ w1 + x)
+@wrong("way_back", "dw1 passes over the ReLU between the layers")
+def back_without_mask(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, mask=False)
 
 
-@wrong("residual_block", "this is F(x) alone")
-def block_function(x, w1, w2):
-    return relu(x @ w1) @ w2
+@wrong("way_back", "dx lacks the way along the shortcut")
+def back_branch_only(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, shortcut=False)
 
 
-@wrong("residual_block", "With w2 = 0 the result")
-def block_forgets(x, w1, w2):
-    return relu(relu(x @ w1) @ w2 + x) * bool(w2.any())
+@wrong("way_back", "dx has only the way along the shortcut")
+def back_shortcut_only(x, w1, w2, slope):
+    return backwards(x, w1, w2, slope, branch=False)
 
 
-@wrong("residual_block", "changes an array that it was given")
-def block_in_place(x, w1, w2):
-    x += relu(x @ w1) @ w2
-    return relu(x)
+@wrong("way_back", "on the shortcut the slope passes over the last ReLU")
+def back_around(x, w1, w2, slope):
+    y, dx, dw1, dw2 = backwards(x, w1, w2, slope, shortcut=False)
+    return y, dx + slope, dw1, dw2
 
 
-@right("residual_block")
-def block_keras(x, w1, w2):
-    residual = keras.ops.matmul(keras.ops.relu(keras.ops.matmul(x, w1)), w2)
-    return keras.ops.relu(keras.ops.add(x, residual))
+@wrong("way_back", "dw2 is transposed")
+def back_transposed(x, w1, w2, slope):
+    y, dx, dw1, dw2 = backwards(x, w1, w2, slope)
+    return y, dx, dw1, dw2.T
 
 
-@right("residual_block")
-def block_loops(x, w1, w2):
-    result = []
-    for row in x:
-        hidden = [max(0.0, float(row @ w1[:, j])) for j in range(w1.shape[1])]
-        added = np.array(hidden) @ w2
-        result.append([max(0.0, a + b) for a, b in zip(added, row, strict=True)])
-    return result
+@wrong("way_back", "dw2 is divided by the number of examples")
+def back_mean(x, w1, w2, slope):
+    y, dx, dw1, dw2 = backwards(x, w1, w2, slope)
+    return y, dx, dw1 / len(x), dw2 / len(x)
 
 
-# backward_factor
+@wrong("way_back", "dw2 is made with x")
+def back_from_x(x, w1, w2, slope):
+    y, dx, dw1, _ = backwards(x, w1, w2, slope)
+    return y, dx, dw1, x.T @ (slope * (y > 0))
 
 
-@wrong("backward_factor", "the two are swapped")
-def factor_swapped(slopes):
-    return np.prod(1 + slopes), np.prod(slopes)
+@wrong("way_back", "along the branch dx passes over the ReLU")
+def back_dx_without_mask(x, w1, w2, slope):
+    y, _, dw1, dw2 = backwards(x, w1, w2, slope)
+    return y, backwards(x, w1, w2, slope, mask=False)[1], dw1, dw2
 
 
-@wrong("backward_factor", "the factors are added")
-def factor_sums(slopes):
-    return sum(slopes), sum(1 + slopes)
+@wrong("way_back", "dw1 is transposed")
+def back_first_transposed(x, w1, w2, slope):
+    y, dx, dw1, dw2 = backwards(x, w1, w2, slope)
+    return y, dx, dw1.T, dw2
 
 
-@wrong("backward_factor", "1 is added to the product")
-def factor_one_shortcut(slopes):
-    return np.prod(slopes), 1 + np.prod(slopes)
+@wrong("way_back", "dw1 is made with the hidden numbers")
+def back_from_hidden(x, w1, w2, slope):
+    y, dx, _, dw2 = backwards(x, w1, w2, slope)
+    before = ((slope * (y > 0)) @ w2.T) * (x @ w1 > 0)
+    return y, dx, relu(x @ w1).T @ before, dw2
 
 
-@wrong("backward_factor", "the sign of the slope is turned around")
-def factor_minus(slopes):
-    return np.prod(slopes), np.prod(1 - slopes)
+@wrong("way_back", "dx is divided by the number of examples")
+def back_dx_mean(x, w1, w2, slope):
+    y, dx, dw1, dw2 = backwards(x, w1, w2, slope)
+    return y, dx / len(x), dw1, dw2
 
 
-@wrong("backward_factor", "the last block is missing")
-def factor_short(slopes):
-    return np.prod(slopes[:-1]), np.prod(1 + slopes[:-1])
+@wrong("way_back", "3 things came back where there should be 4")
+def back_without_y(*arguments):
+    return backwards(*arguments)[1:]
 
 
-@wrong("backward_factor", "both are the plain product")
-def factor_same(slopes):
-    return np.prod(slopes), np.prod(slopes)
+@wrong("way_back", "changes an array that it was given")
+def back_in_place(x, w1, w2, slope):
+    slope *= relu(x @ w1) @ w2 + x > 0
+    return backwards(x, w1, w2, slope)
 
 
-@wrong("backward_factor", "one thing came back")
-def factor_one(slopes):
-    return np.prod(1 + slopes)
+@right("way_back")
+def back_by_tape(x, w1, w2, slope):
+    import tensorflow as tf
 
+    x, w1, w2 = (tf.Variable(a) for a in (x, w1, w2))
+    with tf.GradientTape() as tape:
+        y = tf.nn.relu(tf.nn.relu(x @ w1) @ w2 + x)
+    return [y, *tape.gradient(y, [x, w1, w2], output_gradients=slope)]
 
-@wrong("backward_factor", "The residual factor is")
-def factor_two(slopes):
-    return np.prod(slopes), np.prod(2 + slopes)
 
+@right("way_back")
+def back_one_by_one(x, w1, w2, slope):
+    dw1, dw2, dx, y = np.zeros_like(w1), np.zeros_like(w2), [], []
+    for row, given in zip(x, slope, strict=True):
+        s = w1.T @ row
+        h = np.where(s > 0, s, 0)
+        out = w2.T @ h + row
+        after = np.where(out > 0, given, 0)
+        before = np.where(s > 0, w2 @ after, 0)
+        dw1 += np.outer(row, before)
+        dw2 += np.outer(h, after)
+        dx.append(w1 @ before + after)
+        y.append(np.where(out > 0, out, 0))
+    return y, dx, dw1, dw2
 
-@wrong("backward_factor", "The plain factor is")
-def factor_absolute(slopes):
-    return np.prod(np.abs(slopes)), np.prod(1 + slopes)
 
+# block
 
-@right("backward_factor")
-def factor_loop(slopes):
-    plain = residual = 1.0
-    for slope in slopes:
-        plain *= slope
-        residual *= slope + 1
-    return [plain, residual]
 
-
-# shortcut_a
-
-
-def padded(x, channels):
-    return np.pad(x, ((0, 0), (0, 0), (0, channels - x.shape[-1])))
-
-
-def pooled(x, stride, reduce):
-    height, width, channels = x.shape
-    cut = x.reshape(height // stride, stride, width // stride, stride, channels)
-    return reduce(cut, axis=(1, 3))
-
-
-@wrong("shortcut_a", "the sides are kept")
-def a_full_size(x, out_channels, stride):
-    return padded(x, out_channels)
-
-
-@wrong("shortcut_a", "the channels are kept")
-def a_few_channels(x, out_channels, stride):
-    return x[::stride, ::stride]
-
-
-@wrong("shortcut_a", "the channels are too many")
-def a_many_channels(x, out_channels, stride):
-    return padded(x[::stride, ::stride], x.shape[-1] + out_channels)
-
-
-@wrong("shortcut_a", "the zeros stand before the old channels")
-def a_zeros_first(x, out_channels, stride):
-    new = out_channels - x.shape[-1]
-    return np.pad(x[::stride, ::stride], ((0, 0), (0, 0), (new, 0)))
-
-
-@wrong("shortcut_a", "this is the mean of each window")
-def a_mean(x, out_channels, stride):
-    return padded(pooled(x, stride, np.mean), out_channels)
-
-
-@wrong("shortcut_a", "this is the maximum of each window")
-def a_maximum(x, out_channels, stride):
-    return padded(pooled(x, stride, np.max), out_channels)
-
-
-@wrong("shortcut_a", "the first pixel that is picked is not [0, 0]")
-def a_offset(x, out_channels, stride):
-    return padded(x[1::stride, 1::stride], out_channels)
-
-
-@wrong("shortcut_a", "the new channels repeat the old ones")
-def a_repeated(x, out_channels, stride):
-    times = -(-out_channels // x.shape[-1])
-    return np.tile(x[::stride, ::stride], (1, 1, times))[..., :out_channels]
-
-
-@wrong("shortcut_a", "the stride is always 2")
-def a_always_two(x, out_channels, stride):
-    return padded(x[::2, ::2], out_channels)
-
-
-@wrong("shortcut_a", "only the rows are picked")
-def a_rows(x, out_channels, stride):
-    return padded(x[::stride], out_channels)
-
-
-@wrong("shortcut_a", "With stride 1 and the same channels the result")
-def a_never_the_same(x, out_channels, stride):
-    return padded(x[::stride, ::stride], out_channels) * (stride > 1)
-
-
-@right("shortcut_a")
-def a_filled(x, out_channels, stride):
-    rows, columns = -(-x.shape[0] // stride), -(-x.shape[1] // stride)
-    result = np.zeros((rows, columns, out_channels))
-    for row in range(rows):
-        for column in range(columns):
-            result[row, column, : x.shape[-1]] = x[row * stride, column * stride]
-    return result
-
-
-@right("shortcut_a")
-def a_from_the_course(x, out_channels, stride):
-    block = ResidualBlock(out_channels, stride, shortcut="A")
-    block.build((1, *x.shape))
-    return block.skip(x[None].astype("float32"))[0]
-
-
-# block_weights
-
-
-@wrong("block_weights", "the two are swapped")
-def weights_swapped(channels):
-    return weights_formula(channels)[::-1]
-
-
-@wrong("block_weights", "biases are counted")
-def weights_with_biases(channels):
-    two, narrow = weights_formula(channels)
-    return two + 2 * channels, narrow + channels // 2 + channels
-
-
-@wrong("block_weights", "the block of 3 x 3 convolutions has two of them")
-def weights_one_convolution(channels):
-    return 9 * channels**2, weights_formula(channels)[1]
-
-
-@wrong("block_weights", "a window of 3 x 3 has nine places")
-def weights_flat_window(channels):
-    return 2 * 3 * channels**2, weights_formula(channels)[1]
-
-
-@wrong("block_weights", "the last 1 x 1 convolution is missing")
-def weights_without_expansion(channels):
-    quarter = channels // 4
-    return 18 * channels**2, channels * quarter + 9 * quarter * quarter
-
-
-@wrong("block_weights", "the middle convolution is 3 x 3")
-def weights_small_middle(channels):
-    quarter = channels // 4
-    return 18 * channels**2, 2 * channels * quarter + quarter * quarter
-
-
-@wrong("block_weights", "all three are counted as 3 x 3")
-def weights_three_times_nine(channels):
-    quarter = channels // 4
-    return 18 * channels**2, 9 * (2 * channels * quarter + quarter * quarter)
-
-
-@wrong("block_weights", "the channels are halved")
-def weights_half(channels):
-    half = channels // 2
-    return 18 * channels**2, 2 * channels * half + 9 * half * half
-
-
-@wrong("block_weights", "the middle convolution works on a quarter")
-def weights_wide_middle(channels):
-    quarter = channels // 4
-    return 18 * channels**2, 2 * channels * quarter + 9 * channels**2
-
-
-@wrong("block_weights", "The bottleneck block is")
-def weights_constant(channels):
-    return 18 * channels**2, 69_632
-
-
-@wrong("block_weights", "The basic block is")
-def weights_five(channels):
-    return 50 * channels**2, weights_formula(channels)[1]
-
-
-@right("block_weights")
-def weights_formula(channels):
-    return 18 * channels**2, channels**2 // 2 + 9 * channels**2 // 16
-
-
-@right("block_weights")
-def weights_from_keras(channels):
-    counts = []
-    for bottleneck in (False, True):
-        block = ResidualBlock(channels // 4 if bottleneck else channels, bottleneck=bottleneck)
-        block.build((None, 8, 8, channels))
-        counts.append(sum(int(np.prod(u.conv.kernel.shape)) for u in block.branch))
-    return counts
-
-
-# depth
-
-
-@wrong("depth", "the first convolution and the fully connected layer are missing")
-def depth_blocks_only(blocks, bottleneck):
-    return sum(blocks) * (3 if bottleneck else 2)
-
-
-@wrong("depth", "one layer is missing")
-def depth_without_classifier(blocks, bottleneck):
-    return sum(blocks) * (3 if bottleneck else 2) + 1
-
-
-@wrong("depth", "these are the blocks")
-def depth_counts_blocks(blocks, bottleneck):
-    return sum(blocks)
-
-
-@wrong("depth", "every block is taken with two")
-def depth_always_two(blocks, bottleneck):
-    return 2 * sum(blocks) + 2
-
-
-@wrong("depth", "every block is taken with three layers")
-def depth_always_three(blocks, bottleneck):
-    return 3 * sum(blocks) + 2
-
-
-@wrong("depth", "the pooling is counted")
-def depth_with_pooling(blocks, bottleneck):
-    return sum(blocks) * (3 if bottleneck else 2) + 3
-
-
-@wrong("depth", "the projections of option B are counted")
-def depth_with_projections(blocks, bottleneck):
-    layers = 3 if bottleneck else 2
-    return layers * sum(blocks) + 2 + len(blocks) - (not bottleneck)
-
-
-@wrong("depth", "one projection a stage is counted")
-def depth_with_stages(blocks, bottleneck):
-    return sum(blocks) * (3 if bottleneck else 2) + 2 + len(blocks)
-
-
-@wrong("depth", "for ResNet-56 for CIFAR the result is")
-def depth_four_stages(blocks, bottleneck):
-    return (sum(blocks[:3]) + (blocks[3] if len(blocks) == 4 else 1)) * (2 + bottleneck) + 2
-
-
-@right("depth")
-def depth_loop(blocks, bottleneck):
-    layers = 1
-    for count in blocks:
-        for _ in range(count):
-            layers += 3 if bottleneck else 2
-    return layers + 1
-
-
-# first_block
-
-
-def unit(filters, size, strides=1, bias=False, norm=True, padding=None):
+def unit(filters, size, strides=1, bias=False, norm=True, same=False):
     """Return a function x -> convolution and normalisation, padded on every side."""
 
     def apply(x):
-        if padding is None and size == 3:
+        if size == 3 and not same:
             x = keras.layers.ZeroPadding2D(1)(x)
-        x = keras.layers.Conv2D(filters, size, strides, padding or "valid", use_bias=bias)(x)
+        padding = "same" if same else "valid"
+        x = keras.layers.Conv2D(filters, size, strides, padding, use_bias=bias)(x)
         return keras.layers.BatchNormalization()(x) if norm else x
 
     return apply
 
 
-def network(end="add relu", stride_late=False, projection=1, **changes):
+def option_a(image, filters, strides):
+    new = filters - image.shape[-1]
+    return keras.ops.pad(image[:, ::strides, ::strides], [(0, 0)] * 3 + [(0, new)])
+
+
+def blocks(end="add relu", late=False, middle=True, short=option_a, **changes):
     """Return an answer; `end` are the steps after the second convolution."""
 
     def answer(input_shape, filters, strides):
         image = keras.Input(input_shape)
-        first, second = (1, strides) if stride_late else (strides, 1)
-        y = keras.layers.ReLU()(unit(filters, 3, first, **changes)(image))
-        y = unit(filters, 3, second, **{**changes, "padding": None})(y)
-        short = unit(filters, projection, strides, **changes)(image)
+        first, second = (1, strides) if late else (strides, 1)
+        y = unit(filters, 3, first, **changes)(image)
+        y = keras.layers.ReLU()(y) if middle else y
+        y = unit(filters, 3, second, **changes)(y)
         for step in end.split():
-            y = keras.layers.ReLU()(y) if step == "relu" else keras.layers.add([y, short])
-        # The shortcut stays part of the model even where it changes nothing.
-        return keras.Model(image, y + 0 * short if "add" not in end else y)
+            if step == "relu":
+                y = keras.layers.ReLU()(y)
+            else:
+                y = keras.layers.add([y, short(image, filters, strides)])
+        return keras.Model(image, y)
 
     return answer
 
 
-@wrong("first_block", "the last ReLU is missing")
-def first_linear(*arguments):
-    return network("add")(*arguments)
+def block_wrong(name, says, *arguments, **changes):
+    answer = blocks(*arguments, **changes)
+    answer.__name__ = name
+    return wrong("block", says)(answer)
 
 
-@wrong("first_block", "the last ReLU comes before the addition")
-def first_relu_early(*arguments):
-    return network("relu add")(*arguments)
+def pooled(layer):
+    def short(image, filters, strides):
+        return option_a(layer(strides)(image), filters, 1)
+
+    return short
 
 
-@wrong("first_block", "the shortcut is not added")
-def first_plain(*arguments):
-    return network("relu")(*arguments)
+def in_front(image, filters, strides):
+    new = filters - image.shape[-1]
+    return keras.ops.pad(image[:, ::strides, ::strides], [(0, 0)] * 3 + [(new, 0)])
 
 
-@wrong("first_block", "there is a ReLU too many")
-def first_three_relus(*arguments):
-    return network("relu add relu")(*arguments)
+def repeated(image, filters, strides):
+    x = image[:, ::strides, ::strides]
+    return keras.ops.concatenate([x, x], axis=-1)[..., :filters]
 
 
-@wrong("first_block", "padding='same' with stride 2")
-def first_same(*arguments):
-    return network(padding="same")(*arguments)
+def projected(image, filters, strides):
+    if image.shape[-1] == filters:
+        return image
+    return unit(filters, 1, strides)(image)
 
 
-@wrong("first_block", "the second convolution strides")
-def first_late(*arguments):
-    return network(stride_late=True)(*arguments)
+block_open = block_wrong("block_open", "the last ReLU is missing", "add")
+block_early = block_wrong("block_early", "the last ReLU comes before the addition", "relu add")
+block_plain = block_wrong("block_plain", "the shortcut is missing", "relu")
+block_many = block_wrong("block_many", "there is a ReLU too many", "relu add relu")
+block_same = block_wrong("block_same", "padding='same' with stride 2", same=True)
+block_late = block_wrong("block_late", "the second convolution strides", late=True)
+block_linear = block_wrong(
+    "block_linear", "the ReLU between the two convolutions is missing", middle=False
+)
+block_biased = block_wrong("block_biased", "the convolutions have biases", bias=True)
+block_bare = block_wrong("block_bare", "there is no batch normalisation", bias=True, norm=False)
+block_projected = block_wrong("block_projected", "the shortcut has a projection", short=projected)
+block_mean = block_wrong(
+    "block_mean", "takes the mean of each window", short=pooled(keras.layers.AveragePooling2D)
+)
+block_max = block_wrong(
+    "block_max", "takes the largest of each window", short=pooled(keras.layers.MaxPooling2D)
+)
+block_front = block_wrong("block_front", "the zeros stand before the old", short=in_front)
+block_repeated = block_wrong("block_repeated", "the new channels repeat the old", short=repeated)
 
 
-@wrong("first_block", "the convolutions have biases")
-def first_biased(*arguments):
-    return network(bias=True)(*arguments)
-
-
-@wrong("first_block", "batch normalisation is missing everywhere")
-def first_without_norm(*arguments):
-    return network(norm=False)(*arguments)
-
-
-@wrong("first_block", "the projection is 3 x 3")
-def first_wide_projection(*arguments):
-    return network(projection=3)(*arguments)
-
-
-@wrong("first_block", "batch normalisation is missing after one")
-def first_bare_shortcut(input_shape, filters, strides):
+@wrong("block", "the second convolution is missing")
+def block_one_layer(input_shape, filters, strides):
     image = keras.Input(input_shape)
-    y = ConvUnit(filters, 3, strides, padding=1)(image)
-    y = ConvUnit(filters, 3, padding=1, activation=None)(y)
-    short = keras.layers.Conv2D(filters, 1, strides, use_bias=False)(image)
-    return keras.Model(image, keras.ops.relu(y + short))
+    y = unit(filters, 3, strides)(image)
+    return keras.Model(image, keras.ops.relu(y + option_a(image, filters, strides)))
 
 
-@wrong("first_block", "the shortcut has no projection")
-def first_option_a(input_shape, filters, strides):
+@wrong("block", "there is a Dropout layer in it")
+def block_dropout(input_shape, filters, strides):
+    model = blocks()(input_shape, filters, strides)
+    return keras.Model(model.inputs, keras.layers.Dropout(0.2)(model.outputs[0]))
+
+
+@wrong("block", "return a keras.Model; this is a ResidualBlock")
+def block_layer_only(input_shape, filters, strides):
+    return ResidualBlock(filters, strides)
+
+
+@right("block")
+def block_keras(*arguments):
+    return blocks()(*arguments)
+
+
+@right("block")
+def block_from_the_course(input_shape, filters, strides):
     image = keras.Input(input_shape)
     return keras.Model(image, ResidualBlock(filters, strides, shortcut="A")(image))
 
 
-@wrong("first_block", "the second convolution is missing")
-def first_one_layer(input_shape, filters, strides):
-    image = keras.Input(input_shape)
-    y = ConvUnit(filters, 3, strides, padding=1, activation=None)(image)
-    short = ConvUnit(filters, 1, strides, padding=0, activation=None)(image)
-    return keras.Model(image, keras.ops.relu(y + short))
+@right("block")
+def block_in_a_class(*arguments):
+    return in_a_class(block_keras)(*arguments)
 
 
-@wrong("first_block", "Look at the strides and the padding")
-def first_without_stride(input_shape, filters, strides):
-    return network()(input_shape, filters, 1)
+@right("block")
+def block_concatenated(input_shape, filters, strides):
+    def short(image, filters, strides):
+        x = keras.layers.MaxPooling2D(1, strides)(image)
+        new = filters - image.shape[-1]
+        return keras.layers.Concatenate()([x, 0 * x[..., :1]] + [0 * x[..., :1]] * (new - 1))
+
+    if input_shape[-1] == filters:
+        return blocks(short=lambda image, *_: image)(input_shape, filters, strides)
+    return blocks(short=short)(input_shape, filters, strides)
 
 
-@wrong("first_block", "return a keras.Model; this is a ResidualBlock")
-def first_layer_only(input_shape, filters, strides):
-    return ResidualBlock(filters, strides)
+# network
 
 
-@right("first_block")
-def first_keras(*arguments):
-    return network()(*arguments)
+def whole(stages=((16, 1), (32, 2), (64, 2)), stem=None, end=None, last=None):
+    image = keras.Input((28, 28, 1))
+    x = (stem or ConvUnit(16, 3, padding=1))(image)
+    for filters, strides in stages:
+        x = blocks()(x.shape[1:], filters, strides)(x)
+    x = (end or keras.layers.GlobalAveragePooling2D())(x)
+    return keras.Model(image, keras.layers.Dense(10, last)(x))
 
 
-@right("first_block")
-def first_from_the_course(input_shape, filters, strides):
-    image = keras.Input(input_shape)
-    return keras.Model(image, ResidualBlock(filters, strides, shortcut="B")(image))
+@wrong("network", "the first block strides too")
+def network_strides():
+    return whole(((16, 2), (32, 2), (64, 2)))
 
 
-@right("first_block")
-def first_keras_in_a_class(*arguments):
-    return in_a_class(first_keras)(*arguments)
+@wrong("network", "no block strides")
+def network_large():
+    return whole(((16, 1), (32, 1), (64, 1)))
 
 
-@right("first_block")
-def first_keras_in_a_class_called(*arguments):
-    return in_a_class(first_keras, called=True)(*arguments)
+@wrong("network", "the maps are flattened")
+def network_flat():
+    return whole(end=keras.layers.Flatten())
 
 
-@wrong("first_block", "one of the three convolutions has a bias")
-def first_one_bias(input_shape, filters, strides):
-    image = keras.Input(input_shape)
-    look = {"use_bias": False}
-    x = keras.layers.Conv2D(filters, 3, strides, **look)(keras.layers.ZeroPadding2D(1)(image))
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(filters, 3, padding="same")(x))
-    y = keras.layers.BatchNormalization()(keras.layers.Conv2D(filters, 1, strides, **look)(image))
-    return keras.Model(image, keras.layers.ReLU()(keras.layers.add([x, y])))
+@wrong("network", "there is no ReLU after the first convolution")
+def network_linear_stem():
+    return whole(stem=ConvUnit(16, 3, padding=1, activation=None))
+
+
+@wrong("network", "lacks its batch normalisation")
+def network_bare_stem():
+    stem = keras.layers.Conv2D(16, 3, padding="same", activation="relu")
+    return whole(stem=stem)
+
+
+@wrong("network", "there are two stages")
+def network_two_stages():
+    return whole(((16, 1), (32, 2)))
+
+
+@wrong("network", "there are two blocks a stage")
+def network_14():
+    return CifarResNet(14, (28, 28, 1))
+
+
+@wrong("network", "the shortcuts have projections")
+def network_b():
+    return CifarResNet(8, (28, 28, 1), shortcut="B")
+
+
+@wrong("network", "the shortcuts are missing")
+def network_plain():
+    return CifarResNet(8, (28, 28, 1), shortcut=False)
+
+
+@wrong("network", "the network ends in a softmax")
+def network_softmax():
+    return whole(last="softmax")
+
+
+@wrong("network", "they begin with 16".replace("they", "They"))
+def network_wide():
+    return CifarResNet(8, (28, 28, 1), width=32)
+
+
+@wrong("network", "the kernels (window, channels in, channels out)")
+def network_other_widths():
+    return whole(((16, 1), (24, 2), (64, 2)))
+
+
+@wrong("network", "this is what a layer gave back, not yet a model")
+def network_tensor():
+    return whole().outputs[0]
+
+
+@right("network")
+def network_of_the_course():
+    return CifarResNet(8, (28, 28, 1))
+
+
+@right("network")
+def network_sequential():
+    return keras.Sequential(
+        [
+            ConvUnit(16, 3),
+            *(ResidualBlock(f, s, shortcut="A") for f, s in ((16, 1), (32, 2), (64, 2))),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(10),
+        ]
+    )
+
+
+# half_a_shortcut
+
+WHOLE = "only the whole shortcut makes a deep network train well"
+
+
+@wrong("half_a_shortcut", "predict first, then measure")
+def half_unpredicted(predict, measure):
+    measure(2, 1)
+    return WHOLE
+
+
+@wrong("half_a_shortcut", "nothing was measured")
+def half_unmeasured(predict, measure):
+    return predict(WHOLE)
+
+
+@wrong("half_a_shortcut", "predict takes one of")
+def half_own_words(predict, measure):
+    predict("it helps")
+    return WHOLE
+
+
+@wrong("half_a_shortcut", "Below 12 blocks it is not deep")
+def half_shallow(predict, measure):
+    predict(WHOLE)
+    for share in (0, 0.5, 1):
+        measure(2, share)
+    return WHOLE
+
+
+@wrong("half_a_shortcut", "measure a network of 2 blocks too")
+def half_deep_only(predict, measure):
+    predict(WHOLE)
+    for share in (0, 0.5, 1):
+        measure(16, share)
+    return WHOLE
+
+
+@wrong("half_a_shortcut", "does not fit")
+def half_as_good(predict, measure):
+    half_deep_only(predict, measure)
+    measure(2, 1)
+    return predict("half a shortcut is as good as a whole one")
+
+
+@wrong("half_a_shortcut", "allowed: 0, 0.5 and 1")
+def half_double(predict, measure):
+    predict(WHOLE)
+    return measure(16, 2)
+
+
+@wrong("half_a_shortcut", "allowed: 1 to 20")
+def half_too_deep(predict, measure):
+    predict(WHOLE)
+    return measure(100, 1)
+
+
+@right("half_a_shortcut")
+def half_predicted_wrongly(predict, measure):
+    predict("half a shortcut is better than a whole one")
+    for blocks, share in ((16, 0), (16, 0.5), (16, 1), (2, 1)):
+        measure(blocks, share)
+    return WHOLE
+
+
+# train
+
+
+def trained(x, labels, epochs=4, batch=32, model=None, optimizer=None):
+    keras.utils.set_random_seed(1)
+    model = model or network_of_the_course()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.Adam(3e-3), loss)
+    model.fit(x, labels, batch, epochs, verbose=0)
+    return model
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    return keras.callbacks.History()
+
+
+@wrong("train", "this model has 78,426 parameters")
+def train_another(x, labels):
+    return CifarResNet(8, (28, 28, 1), shortcut="B", classes=10)
+
+
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    model = network_of_the_course()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    model = network_of_the_course()
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "not yet a model")
+def train_logits(x, labels):
+    return network_of_the_course().outputs[0]
+
+
+@right("train")
+def train_momentum(x, labels):
+    return trained(x, labels, 3, optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
+
+
+# mended
+
+LATE = "averages of batch normalisation come too late"
+
+
+def small(momentum=0.9, filters=(8, 16, 32), norm=True, trainable=True):
+    image = x = keras.Input((28, 28, 1))
+    for width in filters:
+        x = keras.layers.Conv2D(width, 3, 2, "same", use_bias=not norm)(x)
+        if norm:
+            layer = keras.layers.BatchNormalization(momentum=momentum)
+            layer.trainable = trainable
+            x = layer(x)
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(10)(x))
+
+
+def mended_cause(cause, says):
+    def answer():
+        return cause, small()
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_overfitting = mended_cause("overfitting", "'overfitting' is not the cause")
+mended_rate = mended_cause("learning rate too high", "'learning rate too high' is not the cause")
+mended_dying = mended_cause("dying units", "'dying units' is not the cause")
+mended_scaled = mended_cause("pictures scaled in another way", "were given the same array")
+
+
+@wrong("mended", "still hold 38% of their start")
+def mended_default():
+    return LATE, small(0.99)
+
+
+@wrong("mended", "the averages never move")
+def mended_one():
+    return LATE, small(1.0)
+
+
+@wrong("mended", "0 batch normalisations are left of three")
+def mended_without():
+    return LATE, small(norm=False)
+
+
+@wrong("mended", "keeps the averages it started with")
+def mended_frozen():
+    return LATE, small(trainable=False)
+
+
+@wrong("mended", "this is another network")
+def mended_wide():
+    return LATE, small(filters=(16, 32, 64))
+
+
+@wrong("mended", "there should be 2: the cause, the mended network")
+def mended_alone():
+    return small()
+
+
+@wrong("mended", "return a keras.Model; this is a float")
+def mended_number():
+    return LATE, 0.9
+
+
+@right("mended")
+def mended_with_the_course_layer():
+    layers = []
+    for width in (8, 16, 32):
+        layers.append(keras.layers.Conv2D(width, 3, 2, "same", use_bias=False))
+        layers += [BatchNormalization(), keras.layers.ReLU()]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(10)]
+    return [LATE, keras.Sequential(layers)]
