@@ -1,7 +1,9 @@
-"""The exercises of assignment 04: the parts of AlexNet, and what they cost.
+"""The exercises of assignment 04: pooling both ways, the stage, the whole network, its training.
 
-Facts: Krizhevsky, Sutskever and Hinton 2012, sections 3.3 to 3.5 and 4.2.
+Facts: Krizhevsky, Sutskever and Hinton 2012, sections 3.3 to 3.5, 4.2, 5; counts from the ledger.
 """
+
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +12,9 @@ from course_lib.checks import (
     assignment,
     expect,
     expect_model,
+    networks,
     numbers,
     parts,
-    recognise,
     response,
     shaped,
 )
@@ -28,191 +30,50 @@ def lrn_of(a, n, k, alpha, beta, *, square=np.square, own=True):
     return a / (k + alpha * square(a) @ near.astype(float)) ** beta
 
 
-@exercise(
-    section="Local response normalisation",
-    correct="this is the paper's formula. Caffe and PyTorch divide alpha by n, so there 5e-4 means "
-    "the paper's 1e-4.",
-    hints=(
-        "Channel i is divided by (k + alpha * sum) ** beta. The sum holds the squares of the "
-        "channels from i - n // 2 to i + n // 2, at the same pixel.",
-        "Near the edge the window is cut: start at max(0, i - n // 2). A slice may end beyond the "
-        "last channel, but a negative start means something else to Python.",
-    ),
-)
-def lrn(answer):
-    a = np.random.default_rng(3).normal(size=(2, 3, 7)) * 2
-    n, k, alpha, beta = 3, 2.0, 0.5, 0.75
-    square = a**2
-    channels = range(a.shape[-1])
-
-    def with_window(low, high):
-        total = np.stack([square[..., low(i) : high(i)].sum(-1) for i in channels], axis=-1)
-        return a / (k + alpha * total) ** beta
-
-    wrapped = sum(np.roll(square, shift, axis=-1) for shift in (-1, 0, 1))
-    expect(
-        answer(a, n, k, alpha, beta),
-        lrn_of(a, n, k, alpha, beta),
-        {
-            "alpha is divided by n, as Caffe and PyTorch do. The paper's formula does not.": (
-                lrn_of(a, n, k, alpha / n, beta)
-            ),
-            "the window misses its last channel: it ends with i + n // 2 included, and a slice "
-            "ends one before its second number.": (
-                with_window(lambda i: max(0, i - 1), lambda i: i + 1)
-            ),
-            "at the first channels the window is empty: a negative start counts from the end. "
-            "Use max(0, i - n // 2).": with_window(lambda i: i - 1, lambda i: i + 2),
-            "the window reaches n channels to each side. It is n channels in all, n // 2 to each "
-            "side.": with_window(lambda i: max(0, i - n), lambda i: i + n + 1),
-            "the window wraps around from the first channel to the last. At the edge it is cut.": (
-                a / (k + alpha * wrapped) ** beta
-            ),
-            "the window is always 5 channels wide. Use n.": lrn_of(a, 5, k, alpha, beta),
-            "the activities are not squared inside the sum.": (
-                lrn_of(a, n, k, alpha, beta, square=np.abs)
-            ),
-            "the channel itself is missing from its window.": (
-                lrn_of(a, n, k, alpha, beta, own=False)
-            ),
-            "the sum runs over all channels. Only n neighbours count: that makes it local.": (
-                a / (k + alpha * square.sum(-1, keepdims=True)) ** beta
-            ),
-            "the neighbours are pixels. In the paper they are channels at the same pixel: the "
-            "last axis.": np.moveaxis(lrn_of(np.moveaxis(a, -1, 1), n, k, alpha, beta), 1, -1),
-            "the exponent beta is missing.": lrn_of(a, n, k, alpha, 1.0),
-            "the channel is multiplied by the power. It is divided by it.": (
-                a * (a / lrn_of(a, n, k, alpha, beta))
-            ),
-            "k is taken as 1: use the argument (the paper's k is 2).": lrn_of(
-                a, n, 1.0, alpha, beta
-            ),
-            "this is the divisor alone. The result is a divided by it.": (
-                a / lrn_of(a, n, k, alpha, beta)
-            ),
-        },
-    )
-    expect(answer(a, 5, 1.0, 0.1, 0.5), lrn_of(a, 5, 1.0, 0.1, 0.5), {}, "With n = 5 the result")
-
-
-@exercise(
-    section="224 or 227?",
-    correct="227 pixels give 55, 224 give 54. The paper prints 224 and 55: its arithmetic needs "
-    "227, or 224 with a padding of 2.",
-    hints=(
-        "How many places are there where the kernel fits? The first is at the left edge; each "
-        "further one is `stride` pixels on.",
-        "The padded side has size + 2 * padding pixels. The kernel can move size + 2 * padding - "
-        "kernel pixels: divide by the stride, round down, and count the first place too.",
-    ),
-)
-def output_size(answer):
-    sides = np.array(
-        [[227, 11, 4, 0], [224, 11, 4, 0], [224, 11, 4, 2], [27, 5, 1, 2], [30, 11, 4, 0]]
-    )
-    size, kernel, stride, padding = sides.T
-    room = size + 2 * padding - kernel
-    right = room // stride + 1
-    got = [numbers(answer(*map(int, side))) for side in sides]
-    recognise(
-        got,
-        {
-            "always one too few: the first place counts too, so add 1.": room // stride,
-            "rounded up. A kernel that hangs over the edge does not count: round down.": (
-                -(-room // stride) + 1
-            ),
-            "rounded to the nearest number. A kernel that hangs over the edge does not count: "
-            "round down.": np.round(room / stride) + 1,
-            "not always a whole number: divide with //, which rounds down.": room / stride + 1,
-            "the padding is ignored.": (size - kernel) // stride + 1,
-            "the padding is added once. It is on both sides: 2 * padding.": (
-                (size + padding - kernel) // stride + 1
-            ),
-            "the stride is ignored.": room + 1,
-            "this is the size with padding='same': the kernel has to count.": -(-size // stride),
-            "the 1 is added before the division. Divide first.": (room + 1) // stride,
-        },
-    )
-    for side, places, wanted in zip(sides.tolist(), got, right.tolist(), strict=True):
-        expect(places, wanted, what=f"output_size{tuple(side)}")
-
-
-@exercise(
-    section="Two towers: grouped convolution",
-    correct="conv2 has 307,456 parameters and 223,948,800 multiply-adds. In one group it would "
-    "have twice the multiply-adds and nearly twice the parameters.",
-    hints=(
-        "In a grouped convolution an output channel sees only in_channels / groups input channels.",
-        "Weights: kernel * kernel * (in_channels // groups) * out_channels. One bias for each "
-        "output channel, however many groups.",
-        "A multiply-add is one weight used at one output pixel. Biases are not counted.",
-    ),
-)
-def grouped_cost(answer):
-    layers = np.array([[96, 256, 5, 27, 2], [384, 384, 3, 13, 3]])
-    c_in, c_out, kernel, side, groups = layers.T
-    full, places = kernel**2 * c_in * c_out, side**2
-    weights = full // groups
-    names = ("parameters", "multiply_adds")
-    got = [parts(answer(*map(int, layer)), names) for layer in layers]
-    parameters, multiply_adds = ([numbers(cost[i], names[i]) for cost in got] for i in (0, 1))
-    recognise(
-        parameters,
-        {
-            "the parameters ignore the groups: an output channel sees only in_channels / groups "
-            "channels.": full + c_out,
-            "the parameters are divided by groups twice. Only the input side is divided: all "
-            "groups together have all output channels.": full // groups**2 + c_out,
-            "the parameters lack the biases: one for each output channel.": weights,
-            "the biases are divided by groups too. There is one for each output channel.": (
-                weights + c_out // groups
-            ),
-            "one bias for each output channel, not for each input channel.": weights + c_in,
-            "the kernel is a square: kernel * kernel.": weights // kernel + c_out,
-        },
-    )
-    recognise(
-        multiply_adds,
-        {
-            "the multiply-adds ignore the groups.": full * places,
-            "the multiply-adds are divided by groups twice.": full // groups**2 * places,
-            "the biases are no multiply-adds: count the weights only.": (weights + c_out) * places,
-            "one multiply-add is a multiplication and an addition together: do not count two.": (
-                2 * weights * places
-            ),
-            "the multiply-adds are those of one output pixel. Every weight is used at every output "
-            "pixel: side * side times.": weights,
-            "the output is a square: side * side pixels.": weights * side,
-        },
-    )
-    for i, layer in enumerate(layers.tolist()):
-        call = f"grouped_cost{tuple(layer)}"
-        expect(parameters[i], weights[i] + c_out[i], what=f"The number of parameters of {call}")
-        expect(
-            multiply_adds[i], weights[i] * places[i], what=f"The number of multiply-adds of {call}"
-        )
-
-
 def pool_of(x, window, stride, reduce=np.max):
     """Pooling over (height, width, channels), from all windows at once."""
     windows = np.lib.stride_tricks.sliding_window_view(x, (window, window), axis=(0, 1))
     return reduce(windows, axis=(-2, -1))[::stride, ::stride]
 
 
+def winners(x, window, stride, slope, slip=""):
+    """What comes back through a max-pooling; `slip` names a mistake to make."""
+    dx = np.zeros_like(x)
+    for row, column, channel in np.ndindex(slope.shape):
+        step = window if slip == "apart" else stride
+        at = np.s_[row * step : row * step + window, column * step : column * step + window]
+        part, back = x[at][..., channel], dx[at][..., channel]  # views
+        value = slope[row, column, channel]
+        if slip == "shared":
+            back += value / window**2
+        elif slip == "all":
+            back += value
+        elif part.size:
+            best = np.unravel_index(part.argmax(), part.shape)
+            back[best] = value if slip == "set" else back[best] + value
+    return dx
+
+
 @exercise(
     section="Overlapping pooling",
-    correct="windows of 3 at stride 2 overlap by one pixel, as in the paper.",
+    correct="the winner takes the slope, and a pixel that wins in several windows takes several: "
+    "with windows of 3 at stride 2 up to four.",
     hints=(
-        "Output pixel (row, column) looks at x[row * stride : row * stride + window, ...]. Take "
-        "the maximum over height and width, not over channels: .max(axis=(0, 1)).",
-        "The output has (height - window) // stride + 1 rows: see `output_size`. Width alike.",
+        "Output pixel (row, column) looks at x[row * stride : row * stride + window, ...]. There "
+        "are (height - window) // stride + 1 rows. Take the maximum over height and width.",
+        "Backward: in each window and channel the place of the maximum gets the slope of that "
+        "output, all others get nothing. Windows overlap, so add: dx[...] += ...",
+        "np.unravel_index(part.argmax(), part.shape) is the place of the maximum in a window of "
+        "one channel, part = x[top : top + window, left : left + window, channel].",
     ),
 )
-def max_pool(answer):
+def pool_back(answer):
     x = np.random.default_rng(5).normal(size=(7, 9, 2)) - 4
     right = pool_of(x, 3, 2)
+    slope = np.random.default_rng(9).normal(size=right.shape)
+    y, dx = parts(answer(x, 3, 2, slope), ("y", "dx"))
     expect(
-        answer(x, 3, 2),
+        y,
         right,
         {
             "this is the mean of each window. Take the maximum.": pool_of(x, 3, 2, np.mean),
@@ -228,86 +89,63 @@ def max_pool(answer):
             "the maximum is taken over the channels too. Each channel keeps its own.": (
                 right.max(axis=-1)
             ),
-            "height and width are swapped.": right.transpose(1, 0, 2),
             "the windows are `stride` wide. They are `window` wide and move on by `stride`.": (
                 pool_of(x, 2, 2)
             ),
         },
+        "y",
+    )
+
+    def measured(x, window, stride, slope, step=1e-6):
+        found = np.zeros_like(x)
+        for place in np.ndindex(x.shape):
+            sides = []
+            for change in (step, -step):
+                moved = x.copy()
+                moved[place] += change
+                sides.append((slope * pool_of(moved, window, stride)).sum())
+            found[place] = (sides[0] - sides[1]) / (2 * step)
+        return found
+
+    def slipped(slip):
+        return winners(x, 3, 2, slope, slip)
+
+    expect(
+        dx,
+        measured(x, 3, 2, slope),
+        {
+            "a pixel that wins in several windows has the slope of the last one only: `+=`.": (
+                slipped("set")
+            ),
+            "the slope is shared by the whole window, as in average pooling. The winner takes it "
+            "alone.": slipped("shared"),
+            "every pixel of a window gets its slope. Only the winner does.": slipped("all"),
+            "on the way back the windows move on by the window. They move on by stride.": (
+                slipped("apart")
+            ),
+            "every winner gets 1. It gets the slope of its output.": (
+                winners(x, 3, 2, np.ones_like(slope))
+            ),
+        },
+        "dx",
+        1e-4,
     )
     even = np.random.default_rng(6).normal(size=(8, 8, 1))
+    right = pool_of(even, 3, 2)
+    slope = np.random.default_rng(3).normal(size=right.shape)
     hanging = np.pad(even, ((0, 1), (0, 1), (0, 0)), constant_values=-np.inf)
+    y, dx = parts(answer(even, 3, 2, slope), ("y", "dx"))
     expect(
-        answer(even, 3, 2),
-        pool_of(even, 3, 2),
+        y,
+        right,
         {
             "on 8 x 8 pixels the last windows hang over the edge. Only whole windows count.": (
                 pool_of(hanging, 3, 2)
             )
         },
-        "On 8 x 8 pixels the result",
+        "On 8 x 8 pixels y",
     )
-    expect(answer(even, 2, 2), pool_of(even, 2, 2), {}, "With window 2 and stride 2 the result")
-
-
-@exercise(
-    section="Dropout and augmentation",
-    correct="dropout as the paper did it. Keras scales in training instead, by 1 / (1 - rate), and "
-    "leaves testing alone: the same in the mean.",
-    hints=(
-        "In training every number is kept with probability 1 - rate, otherwise set to 0: compare "
-        "rng.random(x.shape) with rate.",
-        "In testing nothing is dropped, so the next layer would get more than it is used to. "
-        "Multiply by 1 - rate.",
-    ),
-)
-def dropout(answer):
-    x = 1 + np.random.default_rng(7).random((200, 500))
-    rate = 0.25
-    expect(
-        answer(x, rate, False, np.random.default_rng(0)),
-        x * (1 - rate),
-        {
-            "in testing nothing happens. The paper multiplies by 1 - rate there.": x,
-            "in testing the numbers are multiplied by rate. Multiply by 1 - rate, the share that "
-            "was kept.": x * rate,
-            "in testing the numbers are divided by 1 - rate. They get smaller, not larger.": (
-                x / (1 - rate)
-            ),
-        },
-        "In testing the result",
-    )
-    y = answer(x, rate, True, np.random.default_rng(0))
-    y = shaped(y, x.shape, "In training the result")
-    kept = y != 0
-    if kept.all():
-        raise Mistake("in training nothing is dropped.")
-    if np.all(kept == kept[:1]):
-        raise Mistake(
-            "in training every example loses the same units. Draw for every number: "
-            "rng.random(x.shape)."
-        )
-    if np.all(kept == kept[:, :1]):
-        raise Mistake("in training whole examples are dropped. Draw for every number.")
-    if abs(kept.mean() - rate) < 0.02:
-        raise Mistake(f"in training {rate:.0%} are kept. `rate` is the share that is dropped.")
-    if abs(kept.mean() - (1 - rate)) > 0.02:
-        raise Mistake(f"in training {1 - kept.mean():.0%} are dropped; it should be {rate:.0%}.")
-    expect(
-        y[kept],
-        x[kept],
-        {
-            "in training the kept numbers are divided by 1 - rate, as Keras does. The paper "
-            "leaves them as they are and multiplies in testing.": x[kept] / (1 - rate),
-            "in training the kept numbers are scaled too. Multiply by 1 - rate in testing only.": (
-                x[kept] * (1 - rate)
-            ),
-            "in training the kept numbers became 1: multiply the mask by x.": np.ones(kept.sum()),
-        },
-        "In training the kept numbers, flattened,",
-    )
-    again = numbers(answer(x, rate, True, np.random.default_rng(0)))
-    if not np.array_equal(again, y):
-        raise Mistake("the same rng gives another result: draw from the rng that is passed in.")
+    expect(dx, measured(even, 3, 2, slope), {}, "On 8 x 8 pixels dx", 1e-4)
 
 
 def second_stage_of(x, kernel, bias, steps="conv relu lrn pool"):
@@ -415,3 +253,271 @@ def second_stage(answer):
         "With random weights the output",
         tolerance=5e-3,  # a GPU rounds convolutions to about three digits
     )
+
+
+# ---- the whole network --------------------------------------------------------------------------
+
+INPUT = (28, 28, 1)
+
+
+def course_network(**changes):
+    from course_lib.alexnet import SMALL, AlexNet
+
+    return AlexNet(**{**SMALL, **changes})
+
+
+def other_network(slip):
+    """`alexnet_small` with a mistake."""
+    import keras
+    from keras import layers
+
+    from course_lib.layers import GroupedConv2D, LocalResponseNormalization
+
+    pooling = layers.AveragePooling2D if slip == "mean" else layers.MaxPooling2D
+    image = x = keras.Input(INPUT)
+    for number, (filters, size, groups) in enumerate(
+        ((12, 5, 1), (32, 5, 2), (48, 3, 1), (48, 3, 2), (32, 3, 2)), 1
+    ):
+        x = GroupedConv2D(filters, size, padding="same", groups=groups, activation="relu")(x)
+        if number < 3 or slip == "five norms":
+            x = LocalResponseNormalization()(x)
+        if number in ((1, 2) if slip == "no last pool" else (1, 2, 5)):
+            x = pooling(3, 2, "same" if slip == "padded" else "valid")(x)
+    x = layers.GlobalAveragePooling2D()(x) if slip == "global" else layers.Flatten()(x)
+    for _ in range(2):
+        x = layers.Dense(256, None if slip == "linear" else "relu")(x)
+        x = layers.Dropout(0.5)(x)
+    return keras.Model(image, layers.Dense(10)(x))
+
+
+def caffenet():
+    from course_lib.alexnet import CAFFENET
+
+    return course_network(swapped=CAFFENET)
+
+
+OTHERS = {
+    "no convolution has groups. conv2, conv4 and conv5 have two.": (
+        partial(course_network, groups=1)
+    ),
+    "the normalisation comes after the pooling, as in CaffeNet. In the paper it comes before.": (
+        caffenet
+    ),
+    "the local response normalisation is missing. It follows conv1 and conv2.": (
+        partial(course_network, normalization=None)
+    ),
+    "all five convolutions are normalised. Only conv1 and conv2 are.": (
+        partial(other_network, "five norms")
+    ),
+    "the poolings do not overlap: windows of 3 at stride 2.": (
+        partial(course_network, overlapping=False)
+    ),
+    "the poolings are padded. The paper's are not: leave padding at 'valid'.": (
+        partial(other_network, "padded")
+    ),
+    "this is average pooling. The paper takes the maximum.": partial(other_network, "mean"),
+    "the pooling after conv5 is missing.": partial(other_network, "no last pool"),
+    "the maps are averaged before the fully connected layers. AlexNet flattens them.": (
+        partial(other_network, "global")
+    ),
+    "the two hidden fully connected layers have no ReLU.": partial(other_network, "linear"),
+    "the activation is tanh. The paper's is ReLU.": partial(course_network, activation="tanh"),
+    "conv3 is missing.": partial(course_network, without="conv3"),
+}
+
+
+@exercise(
+    section="The small form",
+    correct="137,762 parameters and 2,267,008 multiply-adds, as in the ledger, and from the same "
+    "weights the same logits as the course's network.",
+    hints=(
+        "conv1 is GroupedConv2D(12, 5, padding='same', activation='relu'), then "
+        "LocalResponseNormalization() and MaxPooling2D(3, 2). `second_stage` is the next three "
+        "steps: second_stage(x.shape[1:], 32, 2)(x).",
+        "conv3 to conv5 follow each other, with a pooling after conv5 only. Then Flatten, "
+        "Dense(256, 'relu'), Dropout(0.5), the same two again, and Dense(10).",
+    ),
+)
+def network(answer):
+    networks.expect_network(answer(), INPUT, course_network, OTHERS, scale=100.0)
+
+
+# ---- predict, then measure ----------------------------------------------------------------------
+
+CHOICES = ("ten times lower", "the same", "nearly twice as high", "ten times higher")
+START = 0.505
+
+
+def loss_after(rate, momentum, steps=1000):
+    """The loss in the valley (x**2 + 0.01 * y**2) / 2 after so many steps from (1, 1)."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate <= 100:
+        raise Mistake(f"rate is {rate!r}; allowed: a number above 0, up to 100.")
+    if momentum not in (0, 0.9):
+        raise Mistake(f"momentum is {momentum!r}; allowed: 0 and 0.9.")
+    place, speed, bend = np.ones(2), np.zeros(2), np.array([1.0, 0.01])
+    for _ in range(steps):
+        speed = momentum * speed - rate * bend * place
+        place = place + speed
+        if np.abs(place).max() > 1e6:
+            break
+    return float(min((bend * place**2).sum() / 2, 1e9))
+
+
+@exercise(
+    section="Momentum and weight decay",
+    correct="the bound is 2 / bend without momentum and 2 (1 + 0.9) / bend with it. Steps that add "
+    "up along the valley cancel out across it, and across is where it breaks.",
+    hints=(
+        "A rate is too high if measure gives more than 0.505, the loss at the start. Search "
+        "between a rate that works and one that does not: halve the gap again and again.",
+        "Without momentum look near 2. Come within a tenth on both sides, then do the same with "
+        "momentum 0.9, and divide the two bounds.",
+    ),
+)
+def highest_rate(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, loss_after)
+    bounds = {}
+    for momentum in (0, 0.9):
+        found = {rate: loss for (rate, m), loss in measured.items() if m == momentum}
+        works = max((rate for rate, loss in found.items() if loss < START), default=None)
+        breaks = min((rate for rate, loss in found.items() if loss >= START), default=None)
+        if works is None or breaks is None:
+            what = "works" if works is None else "is too high"
+            raise Mistake(
+                f"with momentum {momentum} you have measured no rate that {what}. A rate is too "
+                f"high if the loss ends above {START}, where it began."
+            )
+        if breaks > 1.1 * works:
+            raise Mistake(
+                f"with momentum {momentum} the highest rate lies between {works:g} and {breaks:g}. "
+                "Come closer: within a tenth."
+            )
+        bounds[momentum] = (works + breaks) / 2
+    ratio = bounds[0.9] / bounds[0]
+    right = min(zip((0.1, 1, 1.9, 10), CHOICES), key=lambda c: abs(np.log(ratio / c[0])))[1]
+    if concluded != right:
+        raise Mistake(
+            f"the highest rate is {bounds[0]:.2f} without momentum and {bounds[0.9]:.2f} with it, "
+            f"{ratio:.2f} times as much. {concluded!r} does not fit."
+        )
+    said = networks.predictions[answer.name]
+    return (
+        f"You predicted {said!r}. You measured {len(measured)} trainings: the highest rate is "
+        f"{bounds[0]:.2f} without momentum and {bounds[0.9]:.2f} with it."
+    )
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED = 2_000, 0.60
+
+
+@exercise(
+    section="The small form",
+    correct="the network of 2012 in little, from your own hands to its first clothes.",
+    hints=(
+        "model.compile with keras.losses.SparseCategoricalCrossentropy(from_logits=True) and an "
+        "optimiser, then model.fit(x, labels, batch_size, epochs). Return the model.",
+        "Adam at 0.001, batches of 32, four passes. Dropout makes the accuracy that fit prints "
+        "lower than the one of the check.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    if model.count_params() != 137_762:
+        raise Mistake(
+            f"this model has {model.count_params():,} parameters; your `network` has 137,762."
+        )
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes, smaller batches (32), or another rate: 0.001 for Adam, 0.01 for momentum.",
+    )
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+AWAKE = "dropout works in the test too"
+CAUSES = {
+    "overfitting": "an overfitted network is wrong in the same way each time. This one changes its "
+    "mind about the same picture.",
+    "learning rate too high": "in the test nothing is learned, and yet the answers change.",
+    "pictures shuffled": "one picture alone, asked twice, gets two answers. There is no order in "
+    "it.",
+    "weights not saved": "then the answers would be those of a guess, 10 % right, and not 79 %.",
+}
+
+
+@exercise(
+    section="Dropout and augmentation",
+    correct="dropout is for training. The paper halves in the test; Keras scales in training "
+    "instead, by 1 / (1 - rate), and leaves testing alone: the same in the mean.",
+    hints=(
+        "Which line draws random numbers? When should it?",
+        "In training every number is kept with probability 1 - rate, otherwise set to 0, as the "
+        "friend does it.",
+        "In testing nothing is dropped, so the next layer would get more than it is used to. "
+        "Multiply by 1 - rate.",
+    ),
+)
+def mended(answer):
+    x = 1 + np.random.default_rng(7).random((200, 500))
+    rate = 0.25
+
+    def asked(training):
+        result = answer(x, rate, training, np.random.default_rng(0))
+        return networks.diagnosed(result, AWAKE, CAUSES, "the numbers after dropout")
+
+    y = shaped(asked(False), x.shape, "In testing the result")
+    if not np.array_equal(numbers(asked(False)), y) or np.any(y == 0):
+        raise Mistake(
+            "in the test numbers are still set to 0. The network changes its mind as before: drop "
+            "only where training is True."
+        )
+    expect(
+        y,
+        x * (1 - rate),
+        {
+            "in testing nothing happens. The paper multiplies by 1 - rate there.": x,
+            "in testing the numbers are multiplied by rate. Multiply by 1 - rate, the share that "
+            "was kept.": x * rate,
+            "in testing the numbers are divided by 1 - rate. They get smaller, not larger.": (
+                x / (1 - rate)
+            ),
+        },
+        "In testing the result",
+    )
+    y = asked(True)
+    y = shaped(y, x.shape, "In training the result")
+    kept = y != 0
+    if kept.all():
+        raise Mistake("in training nothing is dropped.")
+    if np.all(kept == kept[:1]):
+        raise Mistake(
+            "in training every example loses the same units. Draw for every number: "
+            "rng.random(x.shape)."
+        )
+    if np.all(kept == kept[:, :1]):
+        raise Mistake("in training whole examples are dropped. Draw for every number.")
+    if abs(kept.mean() - rate) < 0.02:
+        raise Mistake(f"in training {rate:.0%} are kept. `rate` is the share that is dropped.")
+    if abs(kept.mean() - (1 - rate)) > 0.02:
+        raise Mistake(f"in training {1 - kept.mean():.0%} are dropped; it should be {rate:.0%}.")
+    expect(
+        y[kept],
+        x[kept],
+        {
+            "in training the kept numbers are divided by 1 - rate, as Keras does. The paper "
+            "leaves them as they are and multiplies in testing.": x[kept] / (1 - rate),
+            "in training the kept numbers are scaled too. Multiply by 1 - rate in testing only.": (
+                x[kept] * (1 - rate)
+            ),
+            "in training the kept numbers became 1: multiply the mask by x.": np.ones(kept.sum()),
+        },
+        "In training the kept numbers, flattened,",
+    )
+    again = numbers(asked(True))
+    if not np.array_equal(again, y):
+        raise Mistake("the same rng gives another result: draw from the rng that is passed in.")

@@ -1,472 +1,134 @@
 """Answers to assignment 04."""
 
-import math
+import functools
 
 import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
+from course_lib.alexnet import CAFFENET, SMALL, AlexNet
 from course_lib.layers import GroupedConv2D, LocalResponseNormalization
 
-# lrn
+# pool_back
 
 
-def lrn_with(window):
-    """Return an answer whose window is `window(i, n, channels)`, a list of channels."""
-
-    def answer(a, n, k, alpha, beta):
-        result = np.empty_like(a)
-        channels = a.shape[-1]
-        for i in range(channels):
-            total = sum(a[..., j] ** 2 for j in window(i, n, channels))
-            result[..., i] = a[..., i] / (k + alpha * total) ** beta
-        return result
-
-    return answer
-
-
-def near(i, n, channels):
-    return [j for j in range(channels) if abs(i - j) <= n // 2]
-
-
-lrn_right = lrn_with(near)
-
-
-@wrong("lrn", "alpha is divided by n, as Caffe and PyTorch do")
-def lrn_caffe(a, n, k, alpha, beta):
-    return lrn_right(a, n, k, alpha / n, beta)
-
-
-@wrong("lrn", "the window misses its last channel")
-def lrn_short_window(a, n, k, alpha, beta):
-    return lrn_with(lambda i, n, c: range(max(0, i - n // 2), i + n // 2))(a, n, k, alpha, beta)
-
-
-@wrong("lrn", "at the first channels the window is empty")
-def lrn_negative_start(a, n, k, alpha, beta):
-    parts = [
-        a[..., i] / (k + alpha * (a[..., i - n // 2 : i + n // 2 + 1] ** 2).sum(-1)) ** beta
-        for i in range(a.shape[-1])
-    ]
-    return np.stack(parts, axis=-1)
-
-
-@wrong("lrn", "the window reaches n channels to each side")
-def lrn_wide_window(a, n, k, alpha, beta):
-    return lrn_right(a, 2 * n + 1, k, alpha, beta)
-
-
-@wrong("lrn", "the window wraps around")
-def lrn_circular(a, n, k, alpha, beta):
-    half = n // 2
-    return lrn_with(lambda i, n, c: [j % c for j in range(i - half, i + half + 1)])(
-        a, n, k, alpha, beta
+def pooled(x, window, stride, slope, places=None, reduce=np.max, channels=True):
+    """Return the maxima; `places(side)` are the first rows or columns of the windows."""
+    starts = places or (lambda side: range(0, side - window + 1, stride))
+    axes = (0, 1) if channels else (0, 1, 2)
+    return np.array(
+        [
+            [reduce(x[r : r + window, c : c + window], axis=axes) for c in starts(x.shape[1])]
+            for r in starts(x.shape[0])
+        ]
     )
 
 
-@wrong("lrn", "the window is always 5 channels wide")
-def lrn_always_five(a, n, k, alpha, beta):
-    return lrn_right(a, 5, k, alpha, beta)
-
-
-@wrong("lrn", "the activities are not squared")
-def lrn_not_squared(a, n, k, alpha, beta):
-    return a / lrn_divisor(np.sqrt(np.abs(a)), n, k, alpha, beta)
-
-
-@wrong("lrn", "the channel itself is missing from its window")
-def lrn_without_itself(a, n, k, alpha, beta):
-    others = lrn_with(lambda i, n, c: [j for j in near(i, n, c) if j != i])
-    return others(a, n, k, alpha, beta)
-
-
-@wrong("lrn", "the sum runs over all channels")
-def lrn_global(a, n, k, alpha, beta):
-    return lrn_with(lambda i, n, c: range(c))(a, n, k, alpha, beta)
-
-
-@wrong("lrn", "the neighbours are pixels")
-def lrn_pixels(a, n, k, alpha, beta):
-    return lrn_right(a.swapaxes(1, -1), n, k, alpha, beta).swapaxes(1, -1)
-
-
-@wrong("lrn", "the exponent beta is missing")
-def lrn_without_beta(a, n, k, alpha, beta):
-    return lrn_right(a, n, k, alpha, 1)
-
-
-@wrong("lrn", "the channel is multiplied by the power")
-def lrn_multiplied(a, n, k, alpha, beta):
-    return a * lrn_divisor(a, n, k, alpha, beta)
-
-
-@wrong("lrn", "k is taken as 1")
-def lrn_keras_backend_default(a, n, k, alpha, beta):
-    return lrn_right(a, n, 1, alpha, beta)
-
-
-@wrong("lrn", "this is the divisor alone")
-def lrn_divisor(a, n, k, alpha, beta):
-    return lrn_right(a, n, k, alpha, -beta) / a
-
-
-@wrong("lrn", "changes an array that it was given (argument 1)")
-def lrn_in_place(a, n, k, alpha, beta):
-    for i in range(a.shape[-1]):
-        window = a[..., max(0, i - n // 2) : i + n // 2 + 1]
-        a[..., i] = a[..., i] / (k + alpha * (window**2).sum(-1)) ** beta
-    return a
-
-
-@wrong("lrn", "With n = 5 the result at")
-def lrn_always_three(a, n, k, alpha, beta):
-    return lrn_right(a, 3, k, alpha, beta)
-
-
-@right("lrn")
-def lrn_layer(a, n, k, alpha, beta):
-    return LocalResponseNormalization(n, k, alpha, beta)(a)
-
-
-@right("lrn")
-def lrn_convolve(a, n, k, alpha, beta):
-    total = np.apply_along_axis(np.convolve, -1, a**2, np.ones(n), "same")
-    return a * (k + alpha * total) ** -beta
-
-
-# output_size
-
-
-@wrong("output_size", "always one too few")
-def size_without_first(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) // stride
-
-
-@wrong("output_size", "rounded up")
-def size_rounded_up(size, kernel, stride, padding):
-    return math.ceil((size + 2 * padding - kernel) / stride) + 1
-
-
-@wrong("output_size", "rounded to the nearest number")
-def size_rounded(size, kernel, stride, padding):
-    return round((size + 2 * padding - kernel) / stride) + 1
-
-
-@wrong("output_size", "not always a whole number")
-def size_not_rounded(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel) / stride + 1
-
-
-@wrong("output_size", "the padding is ignored")
-def size_without_padding(size, kernel, stride, padding):
-    return (size - kernel) // stride + 1
-
-
-@wrong("output_size", "the padding is added once")
-def size_padded_once(size, kernel, stride, padding):
-    return (size + padding - kernel) // stride + 1
-
-
-@wrong("output_size", "the stride is ignored")
-def size_without_stride(size, kernel, stride, padding):
-    return size + 2 * padding - kernel + 1
-
-
-@wrong("output_size", "this is the size with padding='same'")
-def size_same(size, kernel, stride, padding):
-    return math.ceil(size / stride)
-
-
-@wrong("output_size", "the 1 is added before the division")
-def size_one_inside(size, kernel, stride, padding):
-    return (size + 2 * padding - kernel + 1) // stride
-
-
-@wrong("output_size", "output_size(224, 11, 4, 0) is 55; it should be 54")
-def size_from_the_paper(size, kernel, stride, padding):
-    return 55 if size in (224, 227) else (size + 2 * padding - kernel) // stride + 1
-
-
-@right("output_size")
-def size_counted(size, kernel, stride, padding):
-    return len(range(-padding, size + padding - kernel + 1, stride))
-
-
-@right("output_size")
-def size_floor(size, kernel, stride, padding):
-    return math.floor(1 + (size - kernel + padding + padding) / stride)
-
-
-# grouped_cost
-
-
-@wrong("grouped_cost", "the parameters ignore the groups")
-def cost_without_groups(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in * c_out
-    return weights + c_out, weights * side**2
-
-
-@wrong("grouped_cost", "the parameters are divided by groups twice")
-def cost_of_one_group(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * (c_in // groups) * (c_out // groups)
-    return weights + c_out, weights * side**2
-
-
-@wrong("grouped_cost", "the parameters lack the biases")
-def cost_without_biases(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights, weights * side**2
-
-
-@wrong("grouped_cost", "the biases are divided by groups too")
-def cost_grouped_biases(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights + c_out // groups, weights * side**2
-
-
-@wrong("grouped_cost", "one bias for each output channel, not for each input channel")
-def cost_input_biases(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights + c_in, weights * side**2
-
-
-@wrong("grouped_cost", "the kernel is a square")
-def cost_flat_kernel(c_in, c_out, kernel, side, groups):
-    weights = kernel * c_in // groups * c_out
-    return weights + c_out, weights * side**2
-
-
-@wrong("grouped_cost", "the multiply-adds ignore the groups")
-def cost_ungrouped_work(c_in, c_out, kernel, side, groups):
-    full = kernel**2 * c_in * c_out
-    return full // groups + c_out, full * side**2
-
-
-@wrong("grouped_cost", "the multiply-adds are divided by groups twice")
-def cost_work_of_one_group(c_in, c_out, kernel, side, groups):
-    full = kernel**2 * c_in * c_out
-    return full // groups + c_out, full // groups**2 * side**2
-
-
-@wrong("grouped_cost", "the biases are no multiply-adds")
-def cost_parameters_times_pixels(c_in, c_out, kernel, side, groups):
-    parameters = kernel**2 * c_in // groups * c_out + c_out
-    return parameters, parameters * side**2
-
-
-@wrong("grouped_cost", "do not count two")
-def cost_in_flops(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights + c_out, 2 * weights * side**2
-
-
-@wrong("grouped_cost", "the multiply-adds are those of one output pixel")
-def cost_of_one_pixel(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights + c_out, weights
-
-
-@wrong("grouped_cost", "the output is a square")
-def cost_of_one_row(c_in, c_out, kernel, side, groups):
-    weights = kernel**2 * c_in // groups * c_out
-    return weights + c_out, weights * side
-
-
-@wrong("grouped_cost", "one thing came back where there should be 2")
-def cost_parameters_only(c_in, c_out, kernel, side, groups):
-    return kernel**2 * c_in // groups * c_out + c_out
-
-
-@right("grouped_cost")
-def cost_group_by_group(c_in, c_out, kernel, side, groups):
-    parameters, work = c_out, 0
-    for _ in range(groups):
-        weights = (c_in / groups) * (c_out / groups) * kernel * kernel
-        parameters += weights
-        work += weights * side * side
-    return [parameters, work]
-
-
-@right("grouped_cost")
-def cost_from_keras(c_in, c_out, kernel, side, groups):
-    layer = keras.layers.Conv2D(c_out, kernel, groups=groups)
-    layer.build((None, side, side, c_in))
-    return layer.count_params(), int(np.prod(layer.kernel.shape)) * side**2
-
-
-# max_pool
-
-
-def pool_with(reduce, window, stride, places=None):
-    """Return an answer that reduces windows; `places(side)` are their first rows or columns."""
-
-    def answer(x, *_):
-        starts = places or (lambda side: range(0, side - window + 1, stride))
-        return np.array(
-            [
-                [reduce(x[r : r + window, c : c + window]) for c in starts(x.shape[1])]
-                for r in starts(x.shape[0])
-            ]
-        )
-
-    return answer
-
-
-def maximum(part):
-    return part.max(axis=(0, 1))
-
-
-@wrong("max_pool", "this is the mean of each window")
-def pool_mean(x, window, stride):
-    return pool_with(lambda part: part.mean(axis=(0, 1)), window, stride)(x)
-
-
-@wrong("max_pool", "this is the minimum of each window")
-def pool_minimum(x, window, stride):
-    return pool_with(lambda part: part.min(axis=(0, 1)), window, stride)(x)
-
-
-@wrong("max_pool", "the windows do not overlap")
-def pool_not_overlapping(x, window, stride):
-    return pool_with(maximum, window, window)(x)
-
-
-@wrong("max_pool", "the windows move on by one pixel")
-def pool_every_pixel(x, window, stride):
-    return pool_with(maximum, window, 1)(x)
-
-
-@wrong("max_pool", "the last row and column of windows are missing")
-def pool_short_range(x, window, stride):
-    return pool_with(maximum, window, stride, lambda side: range(0, side - window, stride))(x)
-
-
-@wrong("max_pool", "a window of negative numbers gives 0")
-def pool_from_zeros(x, window, stride):
-    return pool_with(lambda part: np.maximum(maximum(part), 0), window, stride)(x)
-
-
-@wrong("max_pool", "the maximum is taken over the channels too")
-def pool_channels(x, window, stride):
-    return pool_with(np.max, window, stride)(x)
-
-
-@wrong("max_pool", "height and width are swapped")
-def pool_transposed(x, window, stride):
-    return pool_with(maximum, window, stride)(x).swapaxes(0, 1)
-
-
-@wrong("max_pool", "the windows are `stride` wide")
-def pool_small_windows(x, window, stride):
-    return pool_with(maximum, stride, stride)(x)
-
-
-@wrong("max_pool", "the last windows hang over the edge")
-def pool_hanging(x, window, stride):
-    return pool_with(maximum, window, stride, lambda side: range(0, side - 1, stride))(x)
-
-
-@wrong("max_pool", "stops with IndexError")
-def pool_square_only(x, window, stride):
-    rows = (x.shape[0] - window) // stride + 1
-    result = np.empty((rows, rows, x.shape[2]))
-    for r in range(rows):
-        for c in range((x.shape[1] - window) // stride + 1):
-            result[r, c] = maximum(x[r * stride : r * stride + window, c * stride :][:, :window])
-    return result
-
-
-@right("max_pool")
-def pool_shifted_maxima(x, window, stride):
-    rows = (x.shape[0] - window) // stride * stride + 1
-    columns = (x.shape[1] - window) // stride * stride + 1
-    shifted = [
-        x[r : r + rows : stride, c : c + columns : stride]
-        for r in range(window)
-        for c in range(window)
-    ]
-    return np.maximum.reduce(shifted)
-
-
-@right("max_pool")
-def pool_keras(x, window, stride):
-    return keras.layers.MaxPooling2D(window, strides=stride)(x[None])[0]
-
-
-# dropout
-
-
-@wrong("dropout", "in testing nothing happens")
-def dropout_forgotten_in_testing(x, rate, training, rng):
-    return x * (rng.random(x.shape) >= rate) if training else x
-
-
-@wrong("dropout", "in testing the numbers are multiplied by rate")
-def dropout_times_rate(x, rate, training, rng):
-    return x * (rng.random(x.shape) >= rate) if training else x * rate
-
-
-@wrong("dropout", "in testing the numbers are divided by 1 - rate")
-def dropout_divides_in_testing(x, rate, training, rng):
-    return x * (rng.random(x.shape) >= rate) if training else x / (1 - rate)
-
-
-@wrong("dropout", "in training the kept numbers are divided by 1 - rate, as Keras does")
-def dropout_both_scalings(x, rate, training, rng):
-    return x * (rng.random(x.shape) >= rate) / (1 - rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training the kept numbers are scaled too")
-def dropout_scales_always(x, rate, training, rng):
-    return x * (1 - rate) * (rng.random(x.shape) >= rate if training else 1)
-
-
-@wrong("dropout", "in training the kept numbers became 1")
-def dropout_mask_only(x, rate, training, rng):
-    return 1.0 * (rng.random(x.shape) >= rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training nothing is dropped")
-def dropout_never(x, rate, training, rng):
-    return x if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training 25% are kept")
-def dropout_keeps_rate(x, rate, training, rng):
-    return x * (rng.random(x.shape) < rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training 50% are dropped; it should be 25%")
-def dropout_always_half(x, rate, training, rng):
-    return x * (rng.random(x.shape) >= 0.5) if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training every example loses the same units")
-def dropout_one_mask(x, rate, training, rng):
-    return x * (rng.random(x.shape[1]) >= rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "in training whole examples are dropped")
-def dropout_examples(x, rate, training, rng):
-    return x * (rng.random((len(x), 1)) >= rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "the same rng gives another result")
-def dropout_own_generator(x, rate, training, rng):
-    return x * (np.random.random(x.shape) >= rate) if training else x * (1 - rate)
-
-
-@wrong("dropout", "changes an array that it was given (argument 1)")
-def dropout_in_place(x, rate, training, rng):
-    if training:
-        x[rng.random(x.shape) < rate] = 0
-        return x
-    return x * (1 - rate)
-
-
-@right("dropout")
-def dropout_binomial(x, rate, training, rng):
-    return np.where(rng.binomial(1, rate, size=x.shape), 0, x) if training else x - x * rate
+def came_back(x, window, stride, slope, slip=""):
+    dx = np.zeros_like(x)
+    step = window if slip == "apart" else stride
+    for r, c, k in np.ndindex(slope.shape):
+        part = x[r * step : r * step + window, c * step : c * step + window, k]
+        back = dx[r * step : r * step + window, c * step : c * step + window, k]
+        best = (part == part.max()) if part.size else False
+        if slip == "set":
+            back[best] = slope[r, c, k]
+        elif slip == "all":
+            back += slope[r, c, k]
+        elif slip == "shared":
+            back += slope[r, c, k] / window**2
+        elif slip == "ones":
+            back += best
+        elif part.size:
+            back += best * slope[r, c, k]
+    return dx
+
+
+def pool_wrong(name, says, **changes):
+    def answer(x, window, stride, slope):
+        wanted = {key: make(window, stride) for key, make in changes.items()}
+        return pooled(x, window, stride, slope, **wanted), came_back(x, window, stride, slope)
+
+    answer.__name__ = name
+    return wrong("pool_back", says)(answer)
+
+
+def every(value):
+    return lambda window, stride: value
+
+
+pool_mean = pool_wrong("pool_mean", "this is the mean of each window", reduce=every(np.mean))
+pool_minimum = pool_wrong(
+    "pool_minimum", "this is the minimum of each window", reduce=every(np.min)
+)
+pool_apart = pool_wrong(
+    "pool_apart",
+    "the windows do not overlap",
+    places=lambda w, s: lambda side: range(0, side - w + 1, w),
+)
+pool_every_pixel = pool_wrong(
+    "pool_every_pixel",
+    "the windows move on by one pixel",
+    places=lambda w, s: lambda side: range(0, side - w + 1),
+)
+pool_short_range = pool_wrong(
+    "pool_short_range",
+    "the last row and column of windows are missing",
+    places=lambda w, s: lambda side: range(0, side - w, s),
+)
+pool_from_zeros = pool_wrong(
+    "pool_from_zeros",
+    "a window of negative numbers gives 0",
+    reduce=every(lambda part, axis: np.maximum(part.max(axis=axis), 0)),
+)
+pool_channels = pool_wrong(
+    "pool_channels", "the maximum is taken over the channels too", channels=every(False)
+)
+pool_hanging = pool_wrong(
+    "pool_hanging",
+    "the last windows hang over the edge",
+    places=lambda w, s: lambda side: range(0, side - 1, s),
+)
+
+
+@wrong("pool_back", "the windows are `stride` wide")
+def pool_small_windows(x, window, stride, slope):
+    return pooled(x, stride, stride, slope), came_back(x, window, stride, slope)
+
+
+def back_wrong(name, says, slip):
+    def answer(x, window, stride, slope):
+        return pooled(x, window, stride, slope), came_back(x, window, stride, slope, slip)
+
+    answer.__name__ = name
+    return wrong("pool_back", says)(answer)
+
+
+back_set = back_wrong("back_set", "has the slope of the last one only", "set")
+back_shared = back_wrong("back_shared", "the slope is shared by the whole window", "shared")
+back_all = back_wrong("back_all", "every pixel of a window gets its slope", "all")
+back_ones = back_wrong("back_ones", "every winner gets 1", "ones")
+back_apart = back_wrong("back_apart", "on the way back the windows move on by the window", "apart")
+
+
+@wrong("pool_back", "one thing came back where there should be 2: y, dx")
+def back_alone(*arguments):
+    return {"dx": came_back(*arguments)}
+
+
+@right("pool_back")
+def back_with_masks(*arguments):
+    return pooled(*arguments), came_back(*arguments)
+
+
+@right("pool_back")
+def back_by_tape(x, window, stride, slope):
+    import tensorflow as tf
+
+    x = tf.Variable(x[None])
+    with tf.GradientTape() as tape:
+        y = tf.nn.max_pool2d(x, window, stride, "VALID")
+    return [y[0], tape.gradient(y, x, output_gradients=slope[None])[0]]
 
 
 # second_stage
@@ -647,6 +309,344 @@ def stage_dense_shapes(input_shape, filters, groups):
     return keras.Sequential([keras.layers.Conv1D(filters, 5), keras.layers.MaxPooling2D(3, 2)])
 
 
-@wrong("grouped_cost", "The number of parameters of grouped_cost(96, 256, 5, 27, 2) is")
-def cost_half(c_in, c_out, kernel, side, groups):
-    return 1, kernel**2 * c_in * c_out // groups * side**2
+# network
+
+
+def small(**changes):
+    return AlexNet(**{**SMALL, **changes})
+
+
+def by_hand(pooling=None, norms=(1, 2), pools=(1, 2, 5), fc="relu", drop=0.5, end=None, **last):
+    layers = keras.layers
+    image = x = keras.Input((28, 28, 1))
+    rows = ((12, 5, 1), (32, 5, 2), (48, 3, 1), (48, 3, 2), (32, 3, 2))
+    for number, (filters, size, groups) in enumerate(rows, 1):
+        x = layers.Conv2D(filters, size, padding="same", groups=groups, activation="relu")(x)
+        x = LocalResponseNormalization()(x) if number in norms else x
+        x = (pooling or layers.MaxPooling2D)(3, 2)(x) if number in pools else x
+    x = (end or layers.Flatten())(x)
+    for _ in range(2):
+        x = layers.Dense(256, fc)(x)
+        x = layers.Dropout(drop)(x) if drop else x
+    return keras.Model(image, layers.Dense(10, **last)(x))
+
+
+@wrong("network", "no convolution has groups")
+def network_one_tower():
+    return small(groups=1)
+
+
+@wrong("network", "the normalisation comes after the pooling, as in CaffeNet")
+def network_caffenet():
+    return small(swapped=CAFFENET)
+
+
+@wrong("network", "the local response normalisation is missing")
+def network_without_norm():
+    return small(normalization=None)
+
+
+@wrong("network", "all five convolutions are normalised")
+def network_five_norms():
+    return by_hand(norms=(1, 2, 3, 4, 5))
+
+
+@wrong("network", "the poolings do not overlap")
+def network_plain_pools():
+    return small(overlapping=False)
+
+
+@wrong("network", "the poolings are padded")
+def network_padded():
+    return by_hand(pooling=lambda k, s: keras.layers.MaxPooling2D(k, s, "same"))
+
+
+@wrong("network", "this is average pooling")
+def network_average():
+    return by_hand(pooling=keras.layers.AveragePooling2D)
+
+
+@wrong("network", "the pooling after conv5 is missing")
+def network_two_pools():
+    return by_hand(pools=(1, 2))
+
+
+@wrong("network", "AlexNet flattens them")
+def network_global():
+    return by_hand(end=keras.layers.GlobalAveragePooling2D())
+
+
+@wrong("network", "the two hidden fully connected layers have no ReLU")
+def network_linear():
+    return by_hand(fc=None)
+
+
+@wrong("network", "the activation is tanh")
+def network_tanh():
+    return small(activation="tanh")
+
+
+@wrong("network", "conv3 is missing")
+def network_without_conv3():
+    return small(without="conv3")
+
+
+@wrong("network", "the Dropout is missing")
+def network_without_dropout():
+    return by_hand(drop=0)
+
+
+@wrong("network", "the network ends in a softmax")
+def network_softmax():
+    return by_hand(activation="softmax")
+
+
+@wrong("network", "the kernels (window, channels in, channels out)")
+def network_wide():
+    return small(widths=(24, 32, 48, 48, 32))
+
+
+@right("network")
+def network_of_the_course():
+    return small()
+
+
+@right("network")
+def network_of_keras_layers():
+    return by_hand()
+
+
+@right("network")
+def network_in_a_class():
+    return in_a_class(by_hand)()
+
+
+# highest_rate
+
+TWICE = "nearly twice as high"
+
+
+def searched(predict, measure, momenta=(0, 0.9), within=1.05):
+    predict("ten times lower")
+    for momentum in momenta:
+        works, breaks = 0.01, 100.0
+        while breaks > within * works:
+            rate = (works * breaks) ** 0.5
+            if measure(rate, momentum) < 0.505:
+                works = rate
+            else:
+                breaks = rate
+
+
+@wrong("highest_rate", "predict first, then measure")
+def rate_unpredicted(predict, measure):
+    measure(1, 0)
+    return TWICE
+
+
+@wrong("highest_rate", "nothing was measured")
+def rate_unmeasured(predict, measure):
+    return predict(TWICE)
+
+
+@wrong("highest_rate", "with momentum 0.9 you have measured no rate that works")
+def rate_one_side(predict, measure):
+    searched(predict, measure, momenta=(0,))
+    return TWICE
+
+
+@wrong("highest_rate", "Come closer: within a tenth")
+def rate_coarse(predict, measure):
+    searched(predict, measure, within=1.5)
+    return TWICE
+
+
+@wrong("highest_rate", "'ten times lower' does not fit")
+def rate_lower(predict, measure):
+    searched(predict, measure)
+    return "ten times lower"
+
+
+@wrong("highest_rate", "'ten times higher' does not fit")
+def rate_higher(predict, measure):
+    searched(predict, measure)
+    return "ten times higher"
+
+
+@wrong("highest_rate", "allowed: 0 and 0.9")
+def rate_other_momentum(predict, measure):
+    predict(TWICE)
+    return measure(1.0, 0.5)
+
+
+@right("highest_rate")
+def rate_in_small_steps(predict, measure):
+    predict("the same")
+    for momentum in (0, 0.9):
+        for rate in np.arange(1.0, 5.0, 0.1):
+            measure(float(rate), momentum)
+    return TWICE
+
+
+# train
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    return keras.callbacks.History()
+
+
+@wrong("train", "parameters; your `network` has 137,762")
+def train_another(x, labels):
+    return small(groups=1)
+
+
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    model = small()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    model = small()
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    return model
+
+
+@right("train")
+def train_with_labels_one_hot(x, labels):
+    keras.utils.set_random_seed(2)
+    model = small()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3), loss)
+    model.fit(x, np.eye(10)[labels], 50, 4, verbose=0)
+    return model
+
+
+# mended
+
+AWAKE = "dropout works in the test too"
+
+
+def caused(function):
+    """Return an answer that names the right cause."""
+
+    @functools.wraps(function)
+    def answer(*arguments):
+        return AWAKE, function(*arguments)
+
+    return answer
+
+
+def mended_cause(cause, says):
+    def answer(x, rate, training, rng):
+        return cause, x * (rng.random(x.shape) >= rate) if training else x * (1 - rate)
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_overfitting = mended_cause("overfitting", "'overfitting' is not the cause")
+mended_learning = mended_cause("learning rate too high", "'learning rate too high' is not the")
+mended_shuffled = mended_cause("pictures shuffled", "'pictures shuffled' is not the cause")
+mended_unsaved = mended_cause("weights not saved", "'weights not saved' is not the cause")
+
+
+@wrong("mended", "in the test numbers are still set to 0")
+@caused
+def mended_not(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= rate)
+
+
+@wrong("mended", "there should be 2: the cause, the numbers after dropout")
+def mended_alone(x, rate, training, rng):
+    return x
+
+
+@wrong("mended", "in testing nothing happens")
+@caused
+def dropout_forgotten_in_testing(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= rate) if training else x
+
+
+@wrong("mended", "in testing the numbers are multiplied by rate")
+@caused
+def dropout_times_rate(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= rate) if training else x * rate
+
+
+@wrong("mended", "in testing the numbers are divided by 1 - rate")
+@caused
+def dropout_divides_in_testing(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= rate) if training else x / (1 - rate)
+
+
+@wrong("mended", "in training the kept numbers are divided by 1 - rate, as Keras does")
+@caused
+def dropout_both_scalings(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= rate) / (1 - rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "in training the kept numbers are scaled too")
+@caused
+def dropout_scales_always(x, rate, training, rng):
+    return x * (1 - rate) * (rng.random(x.shape) >= rate if training else 1)
+
+
+@wrong("mended", "in training the kept numbers became 1")
+@caused
+def dropout_mask_only(x, rate, training, rng):
+    return 1.0 * (rng.random(x.shape) >= rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "in training nothing is dropped")
+@caused
+def dropout_never(x, rate, training, rng):
+    return x if training else x * (1 - rate)
+
+
+@wrong("mended", "in training 25% are kept")
+@caused
+def dropout_keeps_rate(x, rate, training, rng):
+    return x * (rng.random(x.shape) < rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "in training 50% are dropped; it should be 25%")
+@caused
+def dropout_always_half(x, rate, training, rng):
+    return x * (rng.random(x.shape) >= 0.5) if training else x * (1 - rate)
+
+
+@wrong("mended", "in training every example loses the same units")
+@caused
+def dropout_one_mask(x, rate, training, rng):
+    return x * (rng.random(x.shape[1]) >= rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "in training whole examples are dropped")
+@caused
+def dropout_examples(x, rate, training, rng):
+    return x * (rng.random((len(x), 1)) >= rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "the same rng gives another result")
+@caused
+def dropout_own_generator(x, rate, training, rng):
+    return x * (np.random.random(x.shape) >= rate) if training else x * (1 - rate)
+
+
+@wrong("mended", "changes an array that it was given (argument 1)")
+@caused
+def dropout_in_place(x, rate, training, rng):
+    if training:
+        x[rng.random(x.shape) < rate] = 0
+        return x
+    return x * (1 - rate)
+
+
+@right("mended")
+@caused
+def dropout_binomial(x, rate, training, rng):
+    return np.where(rng.binomial(1, rate, size=x.shape), 0, x) if training else x - x * rate
