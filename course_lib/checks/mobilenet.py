@@ -1,19 +1,20 @@
-"""The exercises of assignment 09: filtering, combining, what they save, the block, the two dials.
+"""The exercises of assignment 09: a full kernel taken apart, the block, the whole network.
 
 Facts: Howard et al. 2017, sections 3.1 to 3.4, figure 3, table 1; counts from the ledger.
 """
 
+from functools import partial
+
 import numpy as np
 
-from course_lib import ledger
 from course_lib.checks import (
     Mistake,
     assignment,
     expect,
     expect_model,
+    networks,
     numbers,
     parts,
-    recognise,
     response,
     shaped,
 )
@@ -32,169 +33,93 @@ def filtered(x, kernel, stride=1, mode="constant"):
     return np.einsum("hwcij,ijc->hwc", windows, kernel)
 
 
-@exercise(
-    section="Filtering and combining",
-    correct="this is the filtering step. No channel has seen another one.",
-    hints=(
-        "Pad one pixel of zeros on each side, so that the picture keeps its size.",
-        "For each of the nine places (row, column) of the window: the padded picture, shifted, "
-        "times kernel[row, column], which has one number for each channel. Add the nine up.",
-        "padded[row : row + height, column : column + width] * kernel[row, column]",
-    ),
-)
-def depthwise(answer):
-    rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(5, 6, 4)), rng.normal(size=(3, 3, 4))
-    right = filtered(x, kernel)
-    expect(
-        answer(x, kernel),
-        right,
-        {
-            "the window is turned by 180 degrees. Convolution layers do not turn it: "
-            "kernel[0, 0] is for the neighbour at the upper left.": (
-                filtered(x, kernel[::-1, ::-1])
-            ),
-            "rows and columns of the window are exchanged.": (
-                filtered(x, kernel.transpose(1, 0, 2))
-            ),
-            "the channels are added up. Filtering leaves them apart; the pointwise step adds.": (
-                right.sum(axis=-1)
-            ),
-            "every channel is filtered with the window of channel 0. Each has its own.": (
-                filtered(x, kernel[..., :1] + 0 * kernel)
-            ),
-            "the border is missing. Pad one pixel of zeros on each side.": right[1:-1, 1:-1],
-            "outside the picture its edge is repeated. There should be zeros.": (
-                filtered(x, kernel, mode="edge")
-            ),
-            "the nine products are averaged. They are added up.": right / 9,
-        },
-    )
-    x, kernel = rng.normal(size=(4, 3, 2)), rng.normal(size=(3, 3, 2))
-    expect(
-        answer(x, kernel), filtered(x, kernel), {}, "With 4 x 3 pixels and 2 channels the result"
-    )
+def product(windows, mix):
+    return np.einsum("ijm,mn->ijmn", windows, mix)
+
+
+def taken_apart(kernel):
+    """(windows, mix) of the closest separable kernel: one singular vector for each input."""
+    _, _, inputs, outputs = kernel.shape
+    windows, mix = np.zeros((3, 3, inputs)), np.zeros((inputs, outputs))
+    for m in range(inputs):
+        left, sizes, right = np.linalg.svd(kernel[:, :, m].reshape(9, outputs))
+        windows[:, :, m] = (left[:, 0] * sizes[0]).reshape(3, 3)
+        mix[m] = right[0]
+    return windows, mix
 
 
 @exercise(
     section="The two steps by hand",
-    correct="every separable layer is a full one whose output channels share their windows.",
+    correct="every separable layer is a full one whose output channels share their windows. The "
+    "other way round something is lost, and you found the least that can be.",
     hints=(
-        "windows[:, :, m] is the window of input channel m, mix[m, n] the weight from m to n.",
-        "The full kernel at [i, j, m, n] is windows[i, j, m] * mix[m, n].",
-        "Give windows one more axis, windows[..., None], and let NumPy repeat it.",
+        "For input channel m the full kernel is a table of 9 window places x outputs: "
+        "kernel[:, :, m].reshape(9, -1). A separable layer has windows[:, :, m] times mix[m] "
+        "there: one column times one row.",
+        "The closest table that is a column times a row comes from np.linalg.svd: left[:, 0] * "
+        "sizes[0] * right[0]. The column is the window, the row the mix.",
+        "One svd for each input channel. windows[:, :, m] = (left[:, 0] * sizes[0]).reshape(3, 3), "
+        "mix[m] = right[0].",
     ),
 )
-def full_kernel(answer):
+def separated(answer):
+    names = ("windows", "mix")
+
+    def asked(kernel):
+        windows, mix = parts(answer(kernel), names)
+        inputs, outputs = kernel.shape[2:]
+        windows = shaped(windows, (3, 3, inputs), "windows")
+        return windows, shaped(mix, (inputs, outputs), "mix")
+
     rng = np.random.default_rng(1)
-    windows, mix = rng.normal(size=(3, 3, 4)), rng.normal(size=(4, 4))
-    right = np.einsum("ijm,mn->ijmn", windows, mix)
+    windows, mix = rng.normal(size=(3, 3, 4)), rng.normal(size=(4, 6))
+    kernel = product(windows, mix)
+    got = asked(kernel)
+    made = product(*got)
+    sizes = np.sqrt((kernel**2).sum(axis=(0, 1, 3), keepdims=True))
     expect(
-        answer(windows, mix),
-        right,
+        made,
+        kernel,
         {
-            "the last two axes are exchanged: channels in come before channels out.": (
-                np.swapaxes(right, 2, 3)
-            ),
-            "mix is transposed: mix[m, n] leads from input m to output n.": (
-                np.einsum("ijm,nm->ijmn", windows, mix)
-            ),
-            "the window is that of the output channel. It belongs to the input channel.": (
-                np.einsum("ijn,mn->ijmn", windows, mix)
-            ),
-            "windows and mix are added. A pixel is multiplied by both, one after the other.": (
-                windows[..., None] + mix
-            ),
-            "the input channels are added up. The layer does that; the kernel keeps their axis.": (
-                right.sum(axis=2)
-            ),
-            "the mixing weights are missing: all output channels are alike.": (
-                windows[..., None] + 0 * mix
-            ),
+            "the sizes are missing: left, sizes and right are multiplied.": (kernel / sizes),
+            "the sizes are in both parts, so that they count twice.": (kernel * sizes),
+            "the window is the mean over the outputs, and mix holds ones. Each output has its own "
+            "share of the window.": kernel.mean(axis=3, keepdims=True) + 0 * kernel,
+            "the window is that of the first output, and mix holds ones. Each output has its own "
+            "share of the window.": kernel[..., :1] + 0 * kernel,
         },
+        "For a kernel that was made of windows and a mix, windows[..., None] * mix",
+        1e-4,
     )
-    windows, mix = rng.normal(size=(3, 3, 2)), rng.normal(size=(2, 5))
-    expect(
-        answer(windows, mix),
-        np.einsum("ijm,mn->ijmn", windows, mix),
-        {},
-        "With 2 channels in and 5 out the kernel",
-    )
+    kernel = rng.normal(size=(3, 3, 3, 5))
+    windows, mix = asked(kernel)
+    made, best = product(windows, mix), product(*taken_apart(kernel))
+    lost, least = ((kernel - one) ** 2 for one in (made, best))
+    if not np.all(np.isfinite(made)):
+        raise Mistake("windows or mix contain nan or inf.")
+    if lost.sum() > 1.001 * least.sum():
+        ratio = lost.sum() / least.sum()
+        reason = "One svd for each input channel gives the least."
+        first = product(kernel[..., 0], kernel[0, 0] / kernel[0, 0, :, :1])
+        if same_up_to(made, first):
+            reason = (
+                "The window of one output is taken for all. It need not be near any of the others."
+            )
+        mean = np.einsum("ijmn->ijm", kernel) / 5
+        fitted = np.einsum("ijm,ijmn->mn", mean, kernel) / (mean**2).sum(axis=(0, 1))[:, None]
+        if same_up_to(made, product(mean, fitted)):
+            reason = (
+                "The mean of the windows is a good guess and not the best: outputs may differ in "
+                "sign, and then it cancels."
+            )
+        raise Mistake(
+            f"a kernel that is not separable should be met as closely as possible. Yours misses it "
+            f"by {ratio:.2f} times the least sum of squares. {reason}"
+        )
 
 
-@exercise(
-    section="What does it save?",
-    correct="462,422,016 and 52,283,392 for the layer of the paper's table 3. Their ratio is "
-    "1/512 + 1/9.",
-    hints=(
-        "Count the outputs, then the products that each of them is a sum of.",
-        "Full: side x side x outputs numbers, each a sum of window x window x inputs products.",
-        "Depthwise: side x side x inputs numbers of window x window products. Pointwise: "
-        "side x side x outputs numbers of `inputs` products.",
-    ),
-)
-def costs(answer):
-    names = ("full", "separable")
-
-    def called(*arguments):
-        result = parts(answer(*arguments), names)
-        return [
-            shaped(one, (), f"The cost of the {name} layer") for one, name in zip(result, names)
-        ]
-
-    side, k, m, n = 14, 3, 512, 384
-    full, deep, point = side**2 * k**2 * m * n, side**2 * k**2 * m, side**2 * m * n
-    result = called(side, k, m, n)
-    recognise(
-        result,
-        {
-            "the two are exchanged: first the full layer, then the separable one.": (
-                [deep + point, full]
-            ),
-            "these are weights. Each is used at side x side places.": (
-                [full // side**2, (deep + point) // side**2]
-            ),
-            "these are the multiply-adds of one row. There are side x side places.": (
-                [full // side, (deep + point) // side]
-            ),
-            "do not count two operations for a multiply-add.": [2 * full, 2 * (deep + point)],
-        },
-    )
-    expect(
-        result[0],
-        full,
-        {
-            "the full layer's window has window x window pixels.": full // k,
-            "the full layer sums over all input channels.": full // m,
-            "the full layer has `outputs` output channels.": full // n,
-        },
-        "The cost of the full layer",
-    )
-    expect(
-        result[1],
-        deep + point,
-        {
-            "the depthwise step is missing.": point,
-            "the pointwise step is missing.": deep,
-            "the costs of the two steps are multiplied. They come one after the other.": (
-                deep * point
-            ),
-            "the depthwise step has as many channels out as in: `inputs`.": (
-                side**2 * k**2 * n + point
-            ),
-            "the depthwise step looks at one channel at a time; it does not sum over them.": (
-                side**2 * k**2 * m * m + point
-            ),
-            "the pointwise step has a window of one pixel.": deep + full,
-        },
-        "The cost of the separable layer",
-    )
-    expect(
-        called(7, 5, 10, 20),
-        [245_000, 22_050],
-        {},
-        "With 7 x 7 pixels, a 5 x 5 window and 10 to 20 channels the pair",
-    )
+def same_up_to(one, other):
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-6))
 
 
 @exercise(
@@ -340,114 +265,255 @@ def block(answer):
     )
 
 
+# ---- the whole network --------------------------------------------------------------------------
+
+INPUT = (28, 28, 1)
+
+
+def course_network(**changes):
+    from course_lib.mobilenet import SMALL, MobileNet
+
+    return MobileNet(**{**SMALL, **changes})
+
+
+def other_network(slip):
+    """`mobilenet_small` with a mistake."""
+    import keras
+    from keras import layers
+
+    from course_lib.mobilenet import BLOCKS, DepthwiseSeparable
+
+    image = keras.Input(INPUT)
+    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    for number, (filters, strides) in enumerate(BLOCKS, 1):
+        late = slip == "last stride" and number == 13
+        x = DepthwiseSeparable(filters // 4, 2 if late else strides)(x)
+    x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10)(x))
+
+
+OTHERS = {
+    "the first convolution strides. On 28 pixels it has stride 1, so that the maps do not become "
+    "too small.": partial(course_network, stem_strides=2),
+    "the last block strides too. The stride of 2 that the paper's table prints there is a "
+    "misprint: 7 x 7 stays 7 x 7.": partial(other_network, "last stride"),
+    "the maps are flattened. The network takes the mean of each map, global average pooling.": (
+        partial(other_network, "flat")
+    ),
+    "the five blocks of 128 channels at stride 1 are missing: blocks 7 to 11.": (
+        partial(course_network, shallow=True)
+    ),
+}
+
+
+@exercise(
+    section="The network",
+    correct="220,970 parameters and 2,895,136 multiply-adds, as in the ledger, and from the same "
+    "weights the same logits as the course's network.",
+    hints=(
+        "A loop over (channels, stride): x = block(x.shape[1:], channels, stride)(x). Thirteen "
+        "blocks, and before them a full convolution to 8 channels, BatchNormalization and ReLU.",
+        "channels // 4 of the table: 16, 32, 32, 64, 64, 128, five times 128, 256, 256. At the end "
+        "keras.layers.GlobalAveragePooling2D() and keras.layers.Dense(10).",
+    ),
+)
+def network(answer):
+    networks.expect_network(answer(), INPUT, course_network, OTHERS)
+
+
+# ---- predict, then measure ----------------------------------------------------------------------
+
 # Table 1: channels and stride of the thirteen blocks; the last stride as in the authors' code.
 TABLE = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5]
 TABLE += [(1024, 2), (1024, 1)]
 
 
-def layers_of(alpha, side, rounding=int):
+def layers_of(alpha, side):
     """Return the multiply-adds of each layer: (kind, number)."""
-    side //= 2
-    channels = rounding(32 * alpha)
+    side = -(-side // 2)
+    channels = max(int(32 * alpha), 8)
     found = [("first", side**2 * 27 * channels)]
     for filters, stride in TABLE:
-        side //= stride
+        side = -(-side // stride)
         found.append(("depthwise", side**2 * 9 * channels))
-        before, channels = channels, rounding(filters * alpha)
+        before, channels = channels, max(int(filters * alpha), 8)
         found.append(("pointwise", side**2 * before * channels))
     return [*found, ("classifier", 1000 * channels)]
 
 
+def pointwise_share(alpha, side):
+    """Return the share of the multiply-adds that pointwise layers do, in %."""
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.1 <= alpha <= 1:
+        raise Mistake(f"alpha is {alpha!r}; allowed: a number from 0.1 to 1.")
+    if isinstance(side, bool) or not isinstance(side, (int, np.integer)):
+        raise Mistake(f"side is {side!r}; allowed: a whole number of pixels from 96 to 320.")
+    if not 96 <= side <= 320:
+        raise Mistake(f"side is {side}; allowed: 96 to 320 pixels.")
+    work = layers_of(alpha, side)
+    return 100 * sum(n for kind, n in work if kind == "pointwise") / sum(n for _, n in work)
+
+
+CHOICES = (
+    "only alpha moves it",
+    "only the side moves it",
+    "both dials move it",
+    "neither dial moves it",
+)
+
+
 @exercise(
     section="Two dials",
-    correct="568,740,352 multiply-adds for the whole network at 224 pixels, as the ledger has it; "
-    "41 million with a quarter of the channels.",
+    correct="a pointwise layer's work goes with the square of the channels, a depthwise layer's "
+    "with the channels alone. The side multiplies both alike. A thin MobileNet spends more of its "
+    "time on what is slowest on most machines.",
     hints=(
-        "Walk through the network with two numbers, the side and the channels. The first "
-        "convolution and every block of stride 2 halve the side.",
-        "A block: halve the side first if its stride is 2. Depthwise: side x side x 9 x channels "
-        "in. Pointwise: side x side x channels in x channels out.",
-        "The first convolution has 3 channels in, 9 x 3 products for each output; the classifier "
-        "has channels x 1,000. alpha changes neither the 3 nor the 1,000.",
+        "predict('...') first, with one of the four sentences. Then measure(1.0, 224), "
+        "measure(0.25, 224) and measure(1.0, 128): one dial at a time.",
+        "Subtract. A difference below two points is none here.",
     ),
 )
-def network_cost(answer):
-    facts = ledger.load("mobilenet").variants
+def where_the_work_is(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, pointwise_share)
 
-    def of(alpha, side, left_out=(), rounding=int):
-        layers = layers_of(alpha, side, rounding)
-        return sum(work for kind, work in layers if kind not in left_out)
+    def moves(dial):
+        """The largest change by this dial alone, over a factor of at least 1.5."""
+        found = []
+        for one, share in measured.items():
+            for other, changed in measured.items():
+                if one[1 - dial] == other[1 - dial] and one[dial] >= 1.5 * other[dial]:
+                    found.append(share - changed)
+        return max(found, key=abs, default=None)
 
-    def late(side):  # the side is halved after the depthwise step
-        side, channels = side // 2, 32
-        total = side**2 * 27 * channels + 1_024_000
-        for filters, stride in TABLE:
-            total += side**2 * 9 * channels
-            side //= stride
-            total += side**2 * channels * filters
-            channels = filters
-        return total
-
-    right = facts["mobilenet_1.0_224"]["macs"]
-    square = facts["mobilenet_0.5_224"]["macs"]
-    expect(
-        shaped(answer(1.0, 224), (), "The result"),
-        right,
-        {
-            "the depthwise steps are missing.": of(1.0, 224, ["depthwise"]),
-            "the pointwise steps are missing.": of(1.0, 224, ["pointwise"]),
-            "the classifier is missing: 1,024 x 1,000.": of(1.0, 224, ["classifier"]),
-            "the first convolution is missing.": of(1.0, 224, ["first"]),
-            "the first convolution has stride 2: its output has half the side.": (
-                4 * of(1.0, 224, ["classifier"]) + 1_024_000
-            ),
-            "in a block of stride 2 the depthwise step makes the smaller map already.": late(224),
-            "the pictures have 3 channels, not 1.": (
-                right - dict(layers_of(1.0, 224))["first"] * 2 // 3
-            ),
-            "do not count two operations for a multiply-add.": 2 * right,
-            "the window of the depthwise step has 3 x 3 = 9 pixels, not 3.": (
-                of(1.0, 224)
-                - sum(n for kind, n in layers_of(1.0, 224) if kind == "depthwise") * 2 // 3
-            ),
-            "the thirteen blocks are full convolutions here.": (
-                facts["conv_mobilenet_1.0_224"]["macs"]
-            ),
-        },
-    )
-    wrong_alpha = layers_of(0.5, 224)
-    expect(
-        shaped(answer(0.5, 224), (), "With alpha 0.5 the result"),
-        square,
-        {
-            "alpha changes nothing. It multiplies the channels of every layer.": right,
-            "alpha multiplies the work once. It multiplies the channels, on both sides of a "
-            "pointwise step.": right // 2,
-            "alpha is squared for every layer. Only the pointwise steps have it on both sides; "
-            "walk through the network.": right // 4,
-            "alpha does not reach the first convolution. It has int(alpha * 32) channels.": (
-                square + wrong_alpha[0][1] + wrong_alpha[1][1] + wrong_alpha[2][1]
-            ),
-            "alpha multiplies the classes too. There are 1,000 of them whatever the width.": (
-                square - wrong_alpha[-1][1] // 2
-            ),
-        },
-        "With alpha 0.5 the result",
-    )
-    nearest = of(0.3, 224, rounding=round)
-    expect(
-        shaped(answer(0.3, 224), (), "With alpha 0.3 the result"),
-        of(0.3, 224),
-        {
-            "channels are rounded to the nearest number. A layer has int(alpha * channels): "
-            "cut off.": nearest,
-        },
-        "With alpha 0.3 the result",
-    )
-    for alpha, side in ((1.0, 160), (0.25, 128)):
-        expect(
-            shaped(answer(alpha, side), (), f"With alpha {alpha} and {side} pixels the result"),
-            facts[f"mobilenet_{alpha}_{side}"]["macs"],
-            {"the side is ignored: this is the number for 224 pixels.": of(alpha, 224)},
-            f"With alpha {alpha} and {side} pixels the result",
+    by_alpha, by_side = moves(0), moves(1)
+    for name, change, example in (
+        ("alpha", by_alpha, "measure(1.0, 224) and measure(0.25, 224)"),
+        ("the side", by_side, "measure(1.0, 224) and measure(1.0, 128)"),
+    ):
+        if change is None:
+            raise Mistake(
+                f"you cannot tell what {name} does: turn it alone, by a factor of 1.5 or more. For "
+                f"example {example}."
+            )
+    moving = abs(by_alpha) > 2, abs(by_side) > 2
+    right = CHOICES[{(True, False): 0, (False, True): 1, (True, True): 2}.get(moving, 3)]
+    if concluded != right:
+        raise Mistake(
+            f"turned up alone, alpha changed the share by {by_alpha:+.1f} points and the side by "
+            f"{by_side:+.1f}; less than two is none. {concluded!r} does not fit."
         )
+    return networks.tell(answer.name, measured, concluded)
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED, WEIGHTS = 3_000, 0.60, 10_000
+
+
+def check_separable(model):
+    """Raise `Mistake` unless a network is small and made of separable layers."""
+    if model.count_params() > WEIGHTS:
+        raise Mistake(f"it has {model.count_params():,} parameters; {WEIGHTS:,} are allowed.")
+    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) == 4]
+    deep = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] == 1]
+    full = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] > 1]
+    if full:
+        shown = " x ".join(map(str, full[0]))
+        raise Mistake(
+            f"there is a full convolution in it, {shown}. Only the first may be one; behind it "
+            "stand your blocks."
+        )
+    if len(deep) < 3:
+        raise Mistake(f"there are {len(deep)} depthwise layers in it; use your block three times.")
+
+
+@exercise(
+    section="Train it",
+    correct="fewer than 10,000 parameters, nearly all in the layers that combine, and it knows its "
+    "clothes.",
+    hints=(
+        "A first convolution to 16 channels, then blocks with 24, 48 and 96 channels at stride 2, "
+        "the mean of the maps, and Dense(10): about 8,000 parameters.",
+        "Batches of 32, Adam at 0.01, five passes. Evaluation uses averages that move by a "
+        "hundredth a step: a few hundred steps are needed before they are right.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    check_separable(model)
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes, smaller batches (32), a higher rate (0.01). If fit showed far more than "
+        "this, the averages of batch normalisation are late: more steps, or momentum=0.9.",
+    )
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+TWICE = "softmax taken twice"
+CAUSES = {
+    "learning rate too low": "then the accuracy would rise slowly. It is at 90 %.",
+    "labels wrong": "then 90 % could not be right.",
+    "overfitting": "this is the loss on the training pictures, and it is too high, not too low.",
+    "too few pictures": "few pictures make a low training loss, not one that stays at 1.57.",
+}
+
+
+@exercise(
+    section="Train it",
+    correct="softmax of numbers between 0 and 1 is never surer than e / (e + 9), so the loss of a "
+    "perfect answer among ten is 1.46. Slopes become small, and training slow.",
+    hints=(
+        "What does Dense(10, activation='softmax') give, and what does the layer behind it do?",
+        "One softmax is enough. Most exactly the loss takes it: Dense(10) at the end, and "
+        "SparseCategoricalCrossentropy(from_logits=True).",
+    ),
+)
+def mended(answer):
+    model = networks.diagnosed(answer(), TWICE, CAUSES, "the compiled network")
+    looked = networks.a_model(model, INPUT)
+    if not getattr(model, "compiled", False):
+        raise Mistake("the network is not compiled. The loss is a part of what has to be mended.")
+    ends = [w for w in looked.weights if tuple(w.shape)[-1:] == (10,)]
+    if [tuple(w.shape) for w in ends] != [(2704, 10), (10,)]:
+        raise Mistake("this is another network. Keep its layers: 16 channels, Flatten, Dense(10).")
+    import keras
+
+    rng = np.random.default_rng(2)
+    logits = 3 * rng.normal(size=10)
+    kept = looked.get_weights()
+    ends[0].assign(np.zeros((2704, 10), "float32"))
+    ends[1].assign(logits.astype("float32"))
+    picture = rng.normal(size=(1, *INPUT)).astype("float32")
+    losses = []
+    for label in range(10):
+        y = np.array([label])
+        try:
+            value = model.compute_loss(y=y, y_pred=looked(picture, training=False))
+        except Exception as error:
+            reason = " ".join(str(error).split())[:150]
+            raise Mistake(
+                f"the loss does not take class numbers ({type(error).__name__}: {reason}). Keep "
+                "SparseCategoricalCrossentropy."
+            ) from None
+        losses.append(float(keras.ops.convert_to_numpy(value)))
+    looked.set_weights(kept)
+
+    def softmax(z):
+        return np.exp(z) / np.exp(z).sum()
+
+    clipped = np.clip(logits, 1e-7, 1 - 1e-7)
+    expect(
+        np.array(losses),
+        -np.log(softmax(logits)),
+        {
+            "the softmax is still taken twice.": -np.log(softmax(softmax(logits))),
+            "now nobody takes the softmax: the layer gives logits, and the loss believes that they "
+            "are probabilities. from_logits=True.": -np.log(clipped / clipped.sum()),
+        },
+        "The loss of a picture for each label",
+        1e-3,
+    )

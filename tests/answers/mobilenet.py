@@ -4,238 +4,84 @@ import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
+from course_lib.mobilenet import SMALL, DepthwiseSeparable, MobileNet
 
-# depthwise
-
-
-def slide(x, kernel, mode="constant"):
-    height, width, _ = x.shape
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode=mode)
-    result = np.zeros(x.shape)
-    for row in range(3):
-        for column in range(3):
-            shifted = padded[row : row + height, column : column + width]
-            result += shifted * kernel[row, column]
-    return result
+# separated
 
 
-@wrong("depthwise", "the window is turned by 180 degrees")
-def depthwise_turned(x, kernel):
-    return slide(x, kernel[::-1, ::-1])
+def by_svd(kernel, column=lambda u, s: u * s, row=lambda v, s: v):
+    windows, mix = [], []
+    for m in range(kernel.shape[2]):
+        u, s, v = np.linalg.svd(kernel[:, :, m].reshape(9, -1))
+        windows.append(column(u[:, 0], s[0]).reshape(3, 3))
+        mix.append(row(v[0], s[0]))
+    return np.stack(windows, axis=-1), np.stack(mix)
 
 
-@wrong("depthwise", "rows and columns of the window are exchanged")
-def depthwise_transposed(x, kernel):
-    return slide(x, np.swapaxes(kernel, 0, 1))
+@wrong("separated", "the sizes are missing")
+def separated_without_sizes(kernel):
+    return by_svd(kernel, lambda u, s: u)
 
 
-@wrong("depthwise", "the channels are added up")
-def depthwise_summed(x, kernel):
-    return slide(x, kernel).sum(axis=2)
+@wrong("separated", "the sizes are in both parts")
+def separated_sizes_twice(kernel):
+    return by_svd(kernel, row=lambda v, s: v * s)
 
 
-@wrong("depthwise", "every channel is filtered with the window of channel 0")
-def depthwise_one_window(x, kernel):
-    return slide(x, kernel[:, :, :1])
+@wrong("separated", "the window is the mean over the outputs")
+def separated_mean(kernel):
+    return kernel.mean(axis=3), np.ones(kernel.shape[2:])
 
 
-@wrong("depthwise", "the border is missing")
-def depthwise_valid(x, kernel):
-    return slide(x, kernel)[1:-1, 1:-1]
+@wrong("separated", "the window is that of the first output")
+def separated_first(kernel):
+    return kernel[..., 0], np.ones(kernel.shape[2:])
 
 
-@wrong("depthwise", "outside the picture its edge is repeated")
-def depthwise_edge(x, kernel):
-    return slide(x, kernel, "edge")
+@wrong("separated", "The window of one output is taken for all")
+def separated_divided(kernel):
+    return kernel[..., 0], kernel[0, 0] / kernel[0, 0, :, :1]
 
 
-@wrong("depthwise", "the nine products are averaged")
-def depthwise_mean(x, kernel):
-    return slide(x, kernel) / 9
-
-
-@wrong("depthwise", "With 4 x 3 pixels and 2 channels the result")
-def depthwise_four_channels(x, kernel):
-    return np.concatenate([slide(x, kernel)] * (4 // x.shape[-1]), axis=-1)
-
-
-@right("depthwise")
-def depthwise_loops(x, kernel):
-    height, width, channels = x.shape
-    result = np.zeros(x.shape)
-    for r, c, channel in np.ndindex(height, width, channels):
-        for i in (-1, 0, 1):
-            for j in (-1, 0, 1):
-                if 0 <= r + i < height and 0 <= c + j < width:
-                    weight = kernel[i + 1, j + 1, channel]
-                    result[r, c, channel] += x[r + i, c + j, channel] * weight
-    return result
-
-
-@right("depthwise")
-def depthwise_keras(x, kernel):
-    result = keras.ops.depthwise_conv(
-        x[None].astype("float32"), kernel[..., None].astype("float32"), 1, "same"
-    )
-    return keras.ops.convert_to_numpy(result)[0]
-
-
-# full_kernel
-
-
-@wrong("full_kernel", "the last two axes are exchanged")
-def kernel_swapped(windows, mix):
-    return np.swapaxes(windows[..., None] * mix, 2, 3)
-
-
-@wrong("full_kernel", "mix is transposed")
-def kernel_transposed(windows, mix):
-    return windows[..., None] * mix.T
-
-
-@wrong("full_kernel", "the window is that of the output channel")
-def kernel_broadcast_wrong(windows, mix):
-    return windows[:, :, None] * mix
-
-
-@wrong("full_kernel", "windows and mix are added")
-def kernel_added(windows, mix):
-    return windows[..., None] + mix
-
-
-@wrong("full_kernel", "the input channels are added up")
-def kernel_product(windows, mix):
-    return windows @ mix
-
-
-@wrong("full_kernel", "the mixing weights are missing")
-def kernel_unmixed(windows, mix):
-    return np.stack([windows] * mix.shape[1], axis=-1)
-
-
-@wrong("full_kernel", "With 2 channels in and 5 out the kernel")
-def kernel_square(windows, mix):
-    c = windows.shape[-1]
-    return windows[..., None] * mix[:, :c]
-
-
-@right("full_kernel")
-def kernel_einsum(windows, mix):
-    return np.einsum("ijm,mn->ijmn", windows, mix)
-
-
-@right("full_kernel")
-def kernel_loops(windows, mix):
-    inputs, outputs = mix.shape
-    return [
-        [
-            [[windows[i, j, m] * mix[m, n] for n in range(outputs)] for m in range(inputs)]
-            for j in range(3)
-        ]
-        for i in range(3)
+@wrong("separated", "The mean of the windows is a good guess")
+def separated_mean_fitted(kernel):
+    mean = kernel.mean(axis=3)
+    mix = [
+        np.linalg.lstsq(mean[:, :, m].reshape(9, 1), kernel[:, :, m].reshape(9, -1))[0][0]
+        for m in range(mean.shape[2])
     ]
+    return mean, np.array(mix)
 
 
-# costs
+@wrong("separated", "windows has shape (4, 3, 3); it should have shape (3, 3, 4)")
+def separated_axes(kernel):
+    windows, mix = by_svd(kernel)
+    return np.moveaxis(windows, -1, 0), mix
 
 
-@wrong("costs", "the two are exchanged")
-def costs_exchanged(side, window, inputs, outputs):
-    return tuple(reversed(costs_factored(side, window, inputs, outputs)))
+@wrong("separated", "there should be 2: windows, mix")
+def separated_product(kernel):
+    windows, mix = by_svd(kernel)
+    return [windows[..., None] * mix]
 
 
-@wrong("costs", "these are weights")
-def costs_weights(side, window, inputs, outputs):
-    return costs_factored(1, window, inputs, outputs)
+@right("separated")
+def separated_at_once(kernel):
+    tables = np.moveaxis(kernel, 2, 0).reshape(kernel.shape[2], 9, -1)
+    u, s, v = np.linalg.svd(tables, full_matrices=False)
+    root = np.sqrt(s[:, 0])
+    windows = (u[:, :, 0] * root[:, None]).T.reshape(3, 3, -1)
+    return windows.astype("float32"), (v[:, 0] * root[:, None]).tolist()
 
 
-@wrong("costs", "these are the multiply-adds of one row")
-def costs_row(side, window, inputs, outputs):
-    full, separable = costs_factored(1, window, inputs, outputs)
-    return side * full, side * separable
-
-
-@wrong("costs", "do not count two operations")
-def costs_operations(*arguments):
-    full, separable = costs_factored(*arguments)
-    return 2 * full, 2 * separable
-
-
-@wrong("costs", "the full layer's window has window x window pixels")
-def costs_flat_window(side, window, inputs, outputs):
-    separable = costs_factored(side, window, inputs, outputs)[1]
-    return side**2 * window * inputs * outputs, separable
-
-
-@wrong("costs", "the full layer sums over all input channels")
-def costs_full_without_inputs(side, window, inputs, outputs):
-    return side**2 * window**2 * outputs, costs_factored(side, window, inputs, outputs)[1]
-
-
-@wrong("costs", "the full layer has `outputs` output channels")
-def costs_full_without_outputs(side, window, inputs, outputs):
-    return side**2 * window**2 * inputs, costs_factored(side, window, inputs, outputs)[1]
-
-
-def separably(count):
-    def answer(side, window, inputs, outputs):
-        full = side**2 * window**2 * inputs * outputs
-        return full, side**2 * count(window, inputs, outputs)
-
-    return answer
-
-
-@wrong("costs", "the depthwise step is missing")
-def costs_pointwise(*arguments):
-    return separably(lambda k, m, n: m * n)(*arguments)
-
-
-@wrong("costs", "the pointwise step is missing")
-def costs_depthwise(*arguments):
-    return separably(lambda k, m, n: k * k * m)(*arguments)
-
-
-@wrong("costs", "the costs of the two steps are multiplied")
-def costs_multiplied(side, window, inputs, outputs):
-    full = side**2 * window**2 * inputs * outputs
-    return full, side**2 * window**2 * inputs * side**2 * inputs * outputs
-
-
-@wrong("costs", "the depthwise step has as many channels out as in")
-def costs_depthwise_outputs(*arguments):
-    return separably(lambda k, m, n: k * k * n + m * n)(*arguments)
-
-
-@wrong("costs", "the depthwise step looks at one channel at a time")
-def costs_depthwise_full(*arguments):
-    return separably(lambda k, m, n: k * k * m * m + m * n)(*arguments)
-
-
-@wrong("costs", "the pointwise step has a window of one pixel")
-def costs_pointwise_window(*arguments):
-    return separably(lambda k, m, n: k * k * m + k * k * m * n)(*arguments)
-
-
-@wrong("costs", "With 7 x 7 pixels, a 5 x 5 window")
-def costs_always_three(*arguments):
-    return separably(lambda k, m, n: 9 * m + m * n)(*arguments)
-
-
-@wrong("costs", "one thing came back where there should be 2: full, separable")
-def costs_ratio(side, window, inputs, outputs):
-    return 1 / outputs + 1 / window**2
-
-
-@right("costs")
-def costs_factored(side, window, inputs, outputs):
-    pixels = side * side
-    return pixels * window**2 * inputs * outputs, pixels * inputs * (window**2 + outputs)
-
-
-@right("costs")
-def costs_from_the_ratio(side, window, inputs, outputs):
-    full = side**2 * window**2 * inputs * outputs
-    return [full, full // outputs + full // window**2]
+@right("separated")
+def separated_by_turns(kernel):
+    """Power iteration: window from mix, mix from window."""
+    mix = np.random.default_rng(0).normal(size=kernel.shape[2:])
+    for _ in range(3000):
+        windows = np.einsum("ijmn,mn->ijm", kernel, mix) / (mix**2).sum(axis=1)
+        mix = np.einsum("ijmn,ijm->mn", kernel, windows) / (windows**2).sum((0, 1))[:, None]
+    return windows, mix
 
 
 # block
@@ -442,152 +288,250 @@ def block_shortcut(input_shape, filters, strides):
     return keras.Model(model.input, layers.add([model.input, model.output]))
 
 
-# network_cost
+# network
 
-BLOCKS = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
-BLOCKS += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
-
-
-def counting(
-    first=1,
-    depthwise=1,
-    pointwise=1,
-    classifier=1,
-    stem=2,
-    late=False,
-    image=3,
-    full=False,
-    widen=True,
-    classes=lambda alpha: 1000,
-    side_of=lambda side: side,
-):
-    def answer(alpha, side):
-        alpha = alpha if widen else 1.0
-        side = side_of(side) // stem
-        channels = int(alpha * 32)
-        total = first * side**2 * 9 * image * channels
-        for filters, stride in BLOCKS:
-            wide, side = side, side // stride
-            out = int(alpha * filters)
-            total += depthwise * (wide if late else side) ** 2 * 9 * channels * (not full)
-            total += pointwise * side**2 * channels * out * (9 if full else 1)
-            channels = out
-        return total + classifier * int(channels * classes(alpha))
-
-    return answer
+ROWS = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
 
 
-@wrong("network_cost", "the depthwise steps are missing")
-def network_without_depthwise(*arguments):
-    return counting(depthwise=0)(*arguments)
+def whole(rows=ROWS, end=None, last=None):
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    for filters, strides in rows:
+        x = DepthwiseSeparable(filters, strides)(x)
+    x = (end or keras.layers.GlobalAveragePooling2D())(x)
+    return keras.Model(image, keras.layers.Dense(10, last)(x))
 
 
-@wrong("network_cost", "the pointwise steps are missing")
-def network_without_pointwise(*arguments):
-    return counting(pointwise=0)(*arguments)
+@wrong("network", "the first convolution strides")
+def network_stem_two():
+    return MobileNet(**{**SMALL, "stem_strides": 2})
 
 
-@wrong("network_cost", "the classifier is missing")
-def network_without_classifier(*arguments):
-    return counting(classifier=0)(*arguments)
+@wrong("network", "the last block strides too")
+def network_last_stride():
+    return whole([*ROWS[:-1], (256, 2)])
 
 
-@wrong("network_cost", "the first convolution is missing")
-def network_without_first(*arguments):
-    return counting(first=0)(*arguments)
+@wrong("network", "the maps are flattened")
+def network_flat():
+    return whole(end=keras.layers.Flatten())
 
 
-@wrong("network_cost", "the first convolution has stride 2")
-def network_stem_one(*arguments):
-    return counting(stem=1)(*arguments)
+@wrong("network", "blocks 7 to 11")
+def network_shallow():
+    return whole([*ROWS[:6], *ROWS[11:]])
 
 
-@wrong("network_cost", "in a block of stride 2 the depthwise step makes the smaller map already")
-def network_late(*arguments):
-    return counting(late=True)(*arguments)
+@wrong("network", "the network ends in a softmax")
+def network_softmax():
+    return whole(last="softmax")
 
 
-@wrong("network_cost", "the pictures have 3 channels, not 1")
-def network_grey(*arguments):
-    return counting(image=1)(*arguments)
+@wrong("network", "the kernels (window, channels in, channels out)")
+def network_four_middle():
+    return whole([*ROWS[:6], *ROWS[7:]])
 
 
-@wrong("network_cost", "do not count two operations")
-def network_operations(*arguments):
-    return 2 * counting()(*arguments)
+@right("network")
+def network_of_the_course():
+    return MobileNet(**SMALL)
 
 
-@wrong("network_cost", "the thirteen blocks are full convolutions here")
-def network_full(*arguments):
-    return counting(full=True)(*arguments)
+@right("network")
+def network_in_a_class():
+    return in_a_class(whole)()
 
 
-@wrong("network_cost", "alpha changes nothing")
-def network_one_width(*arguments):
-    return counting(widen=False)(*arguments)
+# where_the_work_is
 
 
-@wrong("network_cost", "alpha multiplies the work once")
-def network_times_alpha(alpha, side):
-    return int(alpha * counting()(1.0, side))
+@wrong("where_the_work_is", "predict first, then measure")
+def work_unpredicted(predict, measure):
+    measure(1.0, 224)
+    return "only alpha moves it"
 
 
-@wrong("network_cost", "alpha is squared for every layer")
-def network_times_square(alpha, side):
-    return int(alpha**2 * counting()(1.0, side))
+@wrong("where_the_work_is", "nothing was measured")
+def work_unmeasured(predict, measure):
+    return predict("only alpha moves it")
 
 
-@wrong("network_cost", "alpha multiplies the classes too")
-def network_fewer_classes(*arguments):
-    return counting(classes=lambda alpha: 1000 * alpha)(*arguments)
+@wrong("where_the_work_is", "you cannot tell what the side does")
+def work_alpha_only(predict, measure):
+    predict("only alpha moves it")
+    measure(1.0, 224), measure(0.25, 224)
+    return "only alpha moves it"
 
 
-@wrong("network_cost", "the side is ignored")
-def network_one_size(*arguments):
-    return counting(side_of=lambda side: 224)(*arguments)
+@wrong("where_the_work_is", "you cannot tell what alpha does")
+def work_both_at_once(predict, measure):
+    predict("both dials move it")
+    measure(1.0, 224), measure(0.25, 128)
+    return "both dials move it"
 
 
-@right("network_cost")
-def network_walk(*arguments):
-    return counting()(*arguments)
+def measured(predict, measure):
+    predict("both dials move it")
+    measure(1.0, 224), measure(0.25, 224), measure(1.0, 128)
 
 
-@right("network_cost")
-def network_audited(alpha, side):
-    from course_lib import zoo
-    from course_lib.audit import audit
-
-    return audit(zoo.build("mobilenet_1.0_224", alpha=alpha, input_shape=(side, side, 3))).macs
+@wrong("where_the_work_is", "'both dials move it' does not fit")
+def work_both(predict, measure):
+    measured(predict, measure)
+    return "both dials move it"
 
 
-@wrong("network_cost", "channels are rounded to the nearest number")
-def network_rounded(alpha, side):
-    side, channels = side // 2, round(alpha * 32)
-    total = side**2 * 27 * channels
-    for filters, stride in BLOCKS:
-        side, outputs = side // stride, round(alpha * filters)
-        total += side**2 * channels * (9 + outputs)
-        channels = outputs
-    return total + channels * 1000
+@wrong("where_the_work_is", "'neither dial moves it' does not fit")
+def work_neither(predict, measure):
+    measured(predict, measure)
+    return "neither dial moves it"
 
 
-@wrong("network_cost", "alpha does not reach the first convolution")
-def network_first_full(alpha, side):
-    side, channels = side // 2, 32
-    total = side**2 * 27 * channels
-    for filters, stride in BLOCKS:
-        side, outputs = side // stride, int(alpha * filters)
-        total += side**2 * channels * (9 + outputs)
-        channels = outputs
-    return total + channels * 1000
+@wrong("where_the_work_is", "allowed: a number from 0.1 to 1")
+def work_too_wide(predict, measure):
+    predict("only alpha moves it")
+    return measure(2, 224)
 
 
-@wrong("network_cost", "the window of the depthwise step has 3 x 3 = 9 pixels")
-def network_three(alpha, side):
-    side, channels = side // 2, int(alpha * 32)
-    total = side**2 * 27 * channels
-    for filters, stride in BLOCKS:
-        side, outputs = side // stride, int(alpha * filters)
-        total += side**2 * channels * (3 + outputs)
-        channels = outputs
-    return total + channels * 1000
+@right("where_the_work_is")
+def work_predicted_wrongly(predict, measure):
+    measured(predict, measure)
+    return "only alpha moves it"
+
+
+# train
+
+
+def small(widths=(24, 48, 96), first=16, block=DepthwiseSeparable):
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(first, 3, 2, padding="same", activation="relu")(image)
+    for width in widths:
+        x = block(width, 1 if width == widths[0] else 2)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(10)(x))
+
+
+@wrong("train", "10,000 are allowed")
+def train_large(x, labels):
+    return small((64, 128, 256))
+
+
+@wrong("train", "there is a full convolution in it")
+def train_full(x, labels):
+    return small((8, 16), block=lambda n, s: keras.layers.Conv2D(n, 3, s, padding="same"))
+
+
+@wrong("train", "there are 2 depthwise layers in it")
+def train_two_blocks(x, labels):
+    return small((24, 48))
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    return keras.callbacks.History()
+
+
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    model = small()
+    model.set_weights([np.nan * weight for weight in model.get_weights()])
+    return model
+
+
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    model = small()
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    return model
+
+
+@right("train")
+def train_momentum(x, labels):
+    keras.utils.set_random_seed(3)
+    model = small((32, 64, 64))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss)
+    model.fit(x, np.eye(10)[labels], 32, 4, verbose=0)
+    return model
+
+
+# mended
+
+TWICE = "softmax taken twice"
+
+
+def patient(activation=None, from_logits=True, width=16, loss=None, compiled=True, more=()):
+    layers = [
+        keras.Input((28, 28, 1)),
+        keras.layers.Conv2D(width, 3, 2, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(10, activation=activation),
+        *more,
+    ]
+    model = keras.Sequential(layers)
+    if compiled:
+        named = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+        model.compile("adam", loss or named)
+    return model
+
+
+def mended_cause(cause, says):
+    def answer():
+        return cause, patient()
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_rate = mended_cause("learning rate too low", "'learning rate too low' is not the cause")
+mended_labels = mended_cause("labels wrong", "'labels wrong' is not the cause")
+mended_overfitting = mended_cause("overfitting", "'overfitting' is not the cause")
+mended_few = mended_cause("too few pictures", "'too few pictures' is not the cause")
+
+
+@wrong("mended", "the softmax is still taken twice")
+def mended_not():
+    return TWICE, patient("softmax", False, more=[keras.layers.Softmax()])
+
+
+@wrong("mended", "now nobody takes the softmax")
+def mended_too_much():
+    return TWICE, patient(from_logits=False)
+
+
+@wrong("mended", "the network is not compiled")
+def mended_uncompiled():
+    return TWICE, patient(compiled=False)
+
+
+@wrong("mended", "this is another network")
+def mended_wide():
+    return TWICE, patient(width=32)
+
+
+@wrong("mended", "the loss does not take class numbers")
+def mended_one_hot():
+    return TWICE, patient(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+
+
+@wrong("mended", "The loss of a picture for each label")
+def mended_squares():
+    return TWICE, patient(loss="mean_squared_error")
+
+
+@right("mended")
+def mended_in_the_layer():
+    return TWICE, patient("softmax", loss="sparse_categorical_crossentropy")
+
+
+@right("mended")
+def mended_in_a_layer_of_its_own():
+    return TWICE, patient(from_logits=False, more=[keras.layers.Softmax()])
+
+
+@right("mended")
+def mended_in_a_class():
+    model = in_a_class(lambda: patient(compiled=False), called=True)()
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return [TWICE, model]
