@@ -290,7 +290,7 @@ def expect_trained(model, splits, bound, slow="More passes, or another rate."):
         )
     seen = max(
         float((logits_of(model, x[part]).argmax(axis=1) == labels[part]).mean())
-        for part in (slice(0, 200), slice(-200, None))
+        for part in (slice(0, 100), slice(-100, None))
     )
     if seen > new + 0.15:
         raise Mistake(
