@@ -468,11 +468,6 @@ def train_history(x, labels):
     return keras.callbacks.History()
 
 
-@wrong("train", "train on all of them, not on a part")
-def train_on_a_part(x, labels):
-    return trained(x[:60], labels[:60], epochs=40)
-
-
 @wrong("train", "it says class")
 def train_dead(x, labels):
     model = convnet()
