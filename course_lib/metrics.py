@@ -144,11 +144,46 @@ def near_duplicates(pictures, known, correlation=0.99):
     if pictures.shape[1:] != known.shape[1:]:
         raise ValueError(f"pictures are {pictures.shape[1:]}, the known ones {known.shape[1:]}.")
 
+    parts = _correlations(pictures, known)
+    return np.concatenate([part.max(axis=1) >= correlation for part in parts])
+
+
+def duplicate_groups(pictures, correlation=0.99):
+    """Number the pictures so that those which are the same, or nearly, share a number.
+
+    Pictures of one grey are the same where the grey is.
+
+    Args:
+        pictures: (n, height, width, channels).
+        correlation: as in `near_duplicates`.
+
+    Returns:
+        (n,) integers.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    links = [(part >= correlation).nonzero() for part in _correlations(pictures, pictures)]
+    rows = [rows + 1000 * i for i, (rows, _) in enumerate(links)]
+    columns = [columns for _, columns in links]
+    flat = np.flatnonzero(np.ptp(pictures.reshape(len(pictures), -1), axis=1) == 0)
+    for value in np.unique(pictures[flat, 0, 0, 0]):
+        same = flat[pictures[flat, 0, 0, 0] == value]
+        rows.append(same)
+        columns.append(np.full(len(same), same[0]))
+    rows, columns = np.concatenate(rows), np.concatenate(columns)
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(pictures),) * 2)
+    return connected_components(graph, directed=False)[1]
+
+
+def _correlations(pictures, known):
+    """Yield the correlations of the pixels, (1000 or fewer of the pictures, all known ones)."""
+
     def directions(images):
         rows = images.reshape(len(images), -1).astype("float32")
         rows = rows - rows.mean(axis=1, keepdims=True)
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
     known = directions(known).T
-    parts = np.split(directions(pictures), range(1000, len(pictures), 1000))
-    return np.concatenate([(part @ known).max(axis=1) >= correlation for part in parts])
+    for part in np.split(directions(pictures), range(1000, len(pictures), 1000)):
+        yield part @ known

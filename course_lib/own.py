@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from course_lib import rich
+from course_lib import metrics, rich
 from course_lib.profile import quiet_native_logs
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
@@ -122,11 +122,12 @@ def read(folder, side=32):
     if (images == images[..., :1]).all():
         images = images[..., :1]
     labels = np.asarray(labels, "int32")
-    groups = same(images)
+    groups = metrics.duplicate_groups(images) if len(images) else labels
     both = [g for g in np.unique(groups) if len(np.unique(labels[groups == g])) > 1]
     twice = np.isin(groups, both)
     if twice.any():
-        pairs = [" = ".join(few_of(names, groups == g)) for g in both]
+        first = [np.flatnonzero(groups == group)[:2] for group in both]
+        pairs = [" = ".join(names[i] for i in two) for two in first]
         remarks.append(f"Left out, the same picture in two classes: {few(pairs)}.")
     keep = ~twice
     names = tuple(name for name, kept in zip(names, keep) if kept)
@@ -147,11 +148,6 @@ def read(folder, side=32):
     return Pictures(images, labels, names, class_names, groups, tuple(remarks))
 
 
-def few_of(names, chosen):
-    """Return the first two of the chosen names."""
-    return [name for name, one in zip(names, chosen) if one][:2]
-
-
 def _open(file, side):
     """Return (picture as (side, side, 3) uint8, its (width, height))."""
     with Image.open(file) as opened:
@@ -163,34 +159,6 @@ def _open(file, side):
             picture = Image.alpha_composite(ground, picture)
         square = ImageOps.fit(picture.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
     return np.asarray(square), size
-
-
-def same(images, correlation=0.995):
-    """Number the pictures so that those which are the same, or nearly, share a number.
-
-    Args:
-        images: (n, height, width, channels).
-        correlation: of the pixels of two pictures, from which on they count as the same.
-
-    Returns:
-        (n,) integers.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    rows = images.reshape(len(images), -1).astype("float32")
-    rows -= rows.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows /= np.maximum(length, 1e-6)
-    ends = []
-    for first in range(0, len(rows), 1000):
-        near = rows[first : first + 1000] @ rows.T >= correlation
-        ends.append(np.argwhere(near) + (first, 0))
-    flat = np.flatnonzero(length[:, 0] == 0)  # of one colour: the same where the colour is
-    ends.append(np.array([(a, b) for a in flat for b in flat if (images[a] == images[b]).all()]))
-    pairs = np.concatenate([part.reshape(-1, 2) for part in ends]).astype(int)
-    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(rows),) * 2)
-    return connected_components(links, directed=False)[1]
 
 
 def split(pictures, seed=0):
@@ -262,14 +230,15 @@ def train(pictures, parts, network, epochs, seed, resume=None):
 
 def report(pictures, parts, trained, to, network, seed):
     """Write report.md, its pictures and the model into a folder; return the report's text."""
-    from course_lib import experiments, figures, metrics, training
+    from scipy.special import softmax
+
+    from course_lib import experiments, figures, training
 
     model, history, ready, standard = trained
     mean, deviation = (", ".join(f"{value:.4f}" for value in one) for one in standard)
     names = pictures.class_names
     logits, labels = training.predict(model, ready["test"])
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True))
-    scores /= scores.sum(axis=1, keepdims=True)
+    scores = softmax(logits, axis=1)
     predicted = scores.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     low, high = metrics.confidence_interval(len(wrong) / len(labels), len(labels))
@@ -310,7 +279,7 @@ def report(pictures, parts, trained, to, network, seed):
     text = f"""# Your pictures
 
 **{100 * np.mean(predicted == labels):.1f} %** of {len(labels)} test pictures are right; \
-with so few, anything from {100 - 100 * high:.1f} to {100 - 100 * low:.1f} % is likely (95 %). \
+with that many, anything from {100 - 100 * high:.1f} to {100 - 100 * low:.1f} % is likely (95 %). \
 Who always says *{names[most]}*, the class with the most training pictures, is right in \
 {100 * guess:.1f} %.
 
@@ -388,7 +357,10 @@ def main(argv=None):
     to.mkdir(parents=True, exist_ok=True)
     resume = to / f"unfinished_{asked:08x}.npz"
     settings = given.network, given.epochs, given.seed
-    trained = train(pictures, parts, *settings, resume)
+    try:
+        trained = train(pictures, parts, *settings, resume)
+    except ValueError as error:  # the network needs larger pictures, or `resume` is damaged
+        parser.exit(2, f"{error}\n")
     if trained[1]["interrupted"]:
         parser.exit(130)
     text = report(pictures, parts, trained, to, given.network, given.seed)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from course_lib.metrics import (
     confidence_interval,
     confusion_matrix,
+    duplicate_groups,
     near_duplicates,
     pareto_front,
     top_k_error,
@@ -116,3 +117,13 @@ def test_near_duplicates_are_found_whatever_their_brightness():
     assert np.flatnonzero(near_duplicates(new, known)).tolist() == [7, 1100]
     with pytest.raises(ValueError, match=r"\(6, 6, 1\), the known ones \(5, 6, 1\)"):
         near_duplicates(new, known[:, 1:])
+
+
+def test_what_is_nearly_the_same_has_one_number():
+    """Across the parts in which they are compared, by chains, and where nothing varies."""
+    pictures = np.random.default_rng(0).integers(0, 256, (1005, 8, 8, 1)).astype("uint8")
+    pictures[1003] = pictures[2] // 2 + 60
+    pictures[1000], pictures[7], pictures[8] = 9, 9, 10
+    groups = duplicate_groups(pictures)
+    assert groups[1003] == groups[2] and groups[1000] == groups[7] != groups[8]
+    assert len(np.unique(groups)) == 1003

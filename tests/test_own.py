@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course_lib import own
+from course_lib import own, zoo
 
 
 def picture(seed, size=(60, 40), grey=False):
@@ -121,13 +121,6 @@ def test_hidden_files_are_passed_over(folder):
     assert own.read(folder).remarks == ()
 
 
-def test_pictures_of_one_colour_are_the_same_only_if_the_colour_is():
-    images = np.zeros((3, 16, 16, 3), "uint8")
-    images[2] += 9
-    groups = own.same(images)
-    assert groups[0] == groups[1] != groups[2]
-
-
 def test_a_folder_that_cannot_be_used_gets_a_sentence(folder, tmp_path):
     with pytest.raises(own.FolderError, match="nowhere is no folder"):
         own.read(tmp_path / "nowhere")
@@ -214,6 +207,18 @@ def test_an_interrupted_training_goes_on(folder, tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "epoch 1/2" not in printed and "epoch 2/2" in printed
     assert not list((tmp_path / "report").glob("unfinished*"))
+
+
+def test_a_network_for_larger_pictures_says_so(folder, tmp_path, capsys):
+    words = ["--network", "alexnet_small", "--side", "16", "--to", str(tmp_path / "report")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            own, "train", lambda *words: zoo.build("alexnet_small", input_shape=(4, 4, 1))
+        )
+        with pytest.raises(SystemExit) as ended:
+            own.main([str(folder), *words])
+    assert ended.value.code == 2
+    assert "needs images of at least" in capsys.readouterr().err
 
 
 def test_wrong_words_are_refused_before_anything_is_read(folder, tmp_path, capsys):

@@ -228,6 +228,14 @@ def test_smoothed_labels_are_those_of_the_formula():
     assert float(found) == pytest.approx(-(wanted * log_shares).sum(axis=1).mean(), rel=1e-5)
 
 
+def test_a_model_trained_with_smoothed_labels_can_be_saved_and_loaded(tmp_path):
+    model = network()
+    training.fit(model, splits(stripes(64)), epochs=1, label_smoothing=0.2, progress=False)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.loss.share == 0.2
+
+
 def test_a_model_is_left_with_the_average_of_its_weights():
     """It begins with the weights after the first step."""
     path = []
