@@ -48,3 +48,9 @@ def test_pairs_are_listed_from_the_most_alike():
     assert rows[0][:2] == ("ada", "ben") and rows[0][3:] == (1.0, "b")
     assert [row[:2] for row in rows] == [("ada", "ben"), ("ada", "di"), ("ben", "di")]
     assert alike.pairs({"cy": {"a": OTHER}, "di": {"a": PLAIN}}, {"cy": [], "di": []}) == []
+
+
+def test_a_same_answer_is_wrong_only_if_both_failed():
+    answers = {"ada": {"b": "b = 7"}, "ben": {"b": "b = 7"}}
+    for failed in ({"ada": [], "ben": ["b"]}, {"ada": ["b"], "ben": []}):
+        assert alike.pairs(answers, failed) == [("ada", "ben", 1.0, 1.0, "")]
