@@ -462,8 +462,8 @@ CAUSES = {
     "overfitting": "then pictures that were held back would do badly too. Of these 84 % are right.",
     "learning rate too high": "then the training would go wrong. It ends at 90 %.",
     "too few passes": "more passes cannot mend it: what was learned is good, 90 and 84 %.",
-    "test labels shuffled": "then the answers would still be of all classes. Here they are all the "
-    "same: to the network the test pictures look alike.",
+    "test labels shuffled": "then the answers would still be of all classes. Here nearly all are "
+    "one class: to the network the test pictures look alike.",
 }
 
 

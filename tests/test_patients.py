@@ -1,0 +1,75 @@
+"""The sick networks of the assignments are as sick as their texts say, within a few points."""
+
+import re
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+from notebook_tools import NOTEBOOKS
+
+from course_lib import zoo
+from course_lib.checks import networks
+
+pytestmark = pytest.mark.slow  # trains
+
+
+def told(name):
+    """Return an assignment's text on its patient, and what the code in it defines."""
+    book = nbformat.read(NOTEBOOKS / f"assignments/{name}.ipynb", as_version=4)
+    (text,) = (cell.source for cell in book.cells if "The patient" in cell.source)
+    code = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
+    space = {"keras": keras, "np": np}
+    exec(code, space)
+    return " ".join(text.split()), space
+
+
+def accuracy(model, images, labels):
+    return 100 * np.mean(model.predict(images, verbose=0).argmax(axis=1) == labels)
+
+
+def test_pictures_of_the_test_that_are_scaled_in_another_way():
+    text, space = told("02_convolution")
+    numbers = re.search(r"(\d+) % of its training pictures right, and (\d+) %", text).groups()
+    train, held_back = map(int, numbers)
+    splits = networks.pictures(4000)
+    raw = [np.round(255 * (x - x.min()) / np.ptp(x)) for x, _ in (splits.train, splits.test)]
+    fitted, spoiled = space["prepared"](*raw)
+    labels = splits.train[1]
+    keras.utils.set_random_seed(0)
+    model = zoo.build("convolution_small")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(2e-3), loss)
+    model.fit(fitted[:3000], labels[:3000], 32, 4, verbose=0)
+    assert accuracy(model, fitted[:3000], labels[:3000]) == pytest.approx(train, abs=6)
+    assert accuracy(model, fitted[3000:], labels[3000:]) == pytest.approx(held_back, abs=6)
+    assert accuracy(model, spoiled, splits.test[1]) < 25
+    answers = model.predict(spoiled, verbose=0).argmax(axis=1)
+    assert np.bincount(answers).max() > 0.7 * len(answers)
+
+
+def test_averages_that_come_too_late():
+    text, space = told("07_resnet")
+    in_fit = int(re.search(r"`fit` says that (\d+) %", text)[1])
+    after = int(re.search(r"`evaluate` on .* says (\d+) %", text)[1])
+    images, labels = networks.pictures(2048).train
+    keras.utils.set_random_seed(0)
+    model = space["patient"]()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
+    history = model.fit(images, labels, 64, 3, verbose=0).history
+    assert 100 * history["accuracy"][-1] == pytest.approx(in_fit, abs=6)
+    assert accuracy(model, images, labels) == pytest.approx(after, abs=20) and after < in_fit - 30
+
+
+def test_a_softmax_taken_twice():
+    text, space = told("09_mobilenet")
+    right = int(re.search(r"training pictures (\d+) % are right", text)[1])
+    stays = float(re.search(r"loss stays at ([\d.]+) and", text)[1])
+    images, labels = networks.pictures(3000).train
+    keras.utils.set_random_seed(0)
+    model = space["patient"]()
+    model.fit(images, labels, 32, 12, verbose=0)
+    found = model.evaluate(images, labels, verbose=0)
+    assert accuracy(model, images, labels) == pytest.approx(right, abs=6)
+    assert found == pytest.approx(stays, abs=0.06)
