@@ -87,3 +87,16 @@ def test_a_signal_that_dies_on_its_way():
     history = model.fit(images, labels, 32, 2, verbose=0).history
     assert history["loss"][-1] == pytest.approx(stays, abs=0.02)
     assert accuracy(model, images, labels) == pytest.approx(right, abs=4)
+
+
+def test_a_network_that_is_built_again_for_use():
+    text, space = told("06_googlenet")
+    in_fit = int(re.search(r"main output (\d+) % are right", text)[1])
+    build, built = space["build"], []
+    space["build"] = lambda heads: built.append(build(heads)) or built[-1]
+    images, labels = networks.pictures(2000).train
+    keras.utils.set_random_seed(0)
+    used = space["friend"](images, labels)
+    history = built[0].history.history
+    assert 100 * history["main_accuracy"][-1] == pytest.approx(in_fit, abs=6)
+    assert accuracy(used, images, labels) < 30
