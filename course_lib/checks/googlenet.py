@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, networks, numbers, recognise, shaped
+from course_lib.checks import Mistake, assignment, expect, networks, numbers, recognise
 
 exercise = assignment("06_googlenet")
 
@@ -71,9 +71,12 @@ def largest(case, slip=""):
 )
 def largest_reduction(answer):
     calls = [f"largest_reduction({', '.join(map(str, case))})" for case in BUDGETS]
-    found = np.array(
-        [float(shaped(answer(*case), (), what)) for case, what in zip(BUDGETS, calls, strict=True)]
-    )
+    found = []
+    for case, what in zip(BUDGETS, calls, strict=True):
+        result = numbers(answer(*case), what)
+        if result.ndim:
+            raise Mistake(f"{what} gives an array of shape {result.shape}, not one number.")
+        found.append(float(result))
 
     def each(slip):
         return [largest(case, slip) for case in BUDGETS]
@@ -480,6 +483,7 @@ def mended(answer):
     odds = np.exp(main - main.max(axis=1, keepdims=True))
     again = "the trained weights are left behind again: "
     found = networks.logits_of(model, x)
+    ours = trained.count_params() - trained.get_layer("aux").count_params()
     if found.shape == main.shape:
         recognise(
             found,
@@ -500,7 +504,12 @@ def mended(answer):
             },
             1e-3,
         )
-        ours = sum(np.prod(w.shape) for w in trained.weights) - 330
         if model.count_params() == ours and not np.allclose(found, main, rtol=0, atol=0.01):
             raise Mistake(again + "its layers are right, and their numbers are not the trained.")
     expect(found, main, {}, "What the network for use makes of pictures", 1e-3)
+    extra = model.count_params() - ours
+    if extra > 0:
+        raise Mistake(
+            f"it answers right, and still carries the head's {extra} numbers. Leave the head's layer "
+            "out."
+        )

@@ -119,9 +119,13 @@ design_series = designed(
     "in the layer (3, 64), into which 64 channels come",
     [(3, 8), "pool", (3, 16), "pool", (3, 32), (3, 64), (3, 64)],
 )
-design_flat = designed("design_flat", "Without a pooling each window", [(3, 8)] * 5 + [(3, 64)])
+design_flat = designed(
+    "design_flat",
+    "it sees 13 pixels across, and 28 are asked for. Without a pooling",
+    [(3, 8)] * 5 + [(3, 64)],
+)
 design_late = designed(
-    "design_late", "or the pooling forward", [(3, 4)] * 4 + ["pool", "pool", (3, 64)]
+    "design_late", "it sees 20 pixels across", [(3, 4)] * 4 + ["pool", "pool", (3, 64)]
 )
 design_pools = designed(
     "design_pools",
@@ -146,6 +150,14 @@ design_swapped = designed(
 design_words = designed("design_words", "a layer is (side, channels)", [("conv", 3, 8), *GOOD])
 design_none = designed("design_none", "it needs 1 or more", [(3, 0), *GOOD])
 design_text = designed("design_text", "return a list of layers", "3x3, pool, 3x3")
+design_nearly = designed(
+    "design_nearly",
+    "it sees 26 pixels across",
+    [(3, 4), (3, 4), (3, 4), "pool", "pool", (3, 8), (3, 64)],
+)
+design_exactly = designed(
+    "design_exactly", None, [(3, 4), (3, 4), "pool", (3, 8), "pool", (3, 16), (3, 64)]
+)
 design_thick = designed(
     "design_thick", None, ((3, 8), "pool", (3, 8), "pool", (3, 16), (3, 16), (3, 64))
 )
