@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import reference
 
 from course_lib import probes, zoo
 from course_lib.densenet import DenseBlock
@@ -72,7 +73,7 @@ def test_gradient_norms_are_the_same_on_jax(tmp_path):
     np.savez(tmp_path / "given.npz", images=images, labels=labels, **weights)
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, **reference.ON_JAX},
         capture_output=True,
         text=True,
         timeout=240,
