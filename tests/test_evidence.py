@@ -173,12 +173,12 @@ def case(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger.importlib.resources, "files", lambda package: tmp_path)
     experiments.load.cache_clear()
 
-    def settle(a, b, errors=FLAT_ERRORS, replaced=("", "")):
+    def settle(a, b, errors=FLAT_ERRORS, replaced=("", ""), **more):
         (tmp_path / "papers" / "toy.toml").write_text(CASE.replace(*replaced))
         for label, tests in (("a", a), ("b", b)):
             for seed, test in enumerate(tests):
                 file = tmp_path / "records" / "toy" / f"{label}_seed{seed}.json"
-                file.write_text(json.dumps(record(seed, errors, test)))
+                file.write_text(json.dumps(record(seed, errors, test) | more))
         return evidence.settle("toy")
 
     yield settle
@@ -213,6 +213,11 @@ def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
     found = case([10, 10.2, 9.8], [13, 13.1, 12.9], errors=FALLING)[0]
     assert found.outcome == UNDECIDED and found.finished is False
     assert "not trained to the end" in repr(found)
+
+
+def test_a_diverged_training_decides_nothing_and_is_named(case):
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9], diverged=True)[0]
+    assert found.outcome == UNDECIDED and "a training diverged" in repr(found)
 
 
 def test_factors_and_closeness(case):
