@@ -79,6 +79,7 @@ def share(outcome, truth, spread, n, effect=1.0, draws=1000):
     return found / draws
 
 
+@pytest.mark.slow
 def test_how_often_each_outcome_comes_out():
     """Stated in CONTRIBUTING. The bounds are seven standard errors of 1,000 draws wide."""
     # No difference at all: three seeds call it one way or the other in fewer than 1 of 20 cases.
@@ -252,6 +253,7 @@ def test_every_claim_has_a_test_or_says_why_not(word):
         assert claim.get("tests") or claim.get("untested"), f"{word} [{claim['id']}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ledger.words())
 def test_every_test_can_be_settled(word):
     verdicts = evidence.settle(word)

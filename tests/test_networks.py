@@ -53,6 +53,7 @@ def logits(model, images):
     return np.asarray(training.main_output(model(images, training=False)), "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variable_gets_a_gradient(networks, name):
     model = networks[name]
@@ -76,6 +77,7 @@ def test_every_variable_gets_a_gradient(networks, name):
     assert without == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_saving_and_loading_gives_identical_outputs(networks, name, tmp_path):
     model = networks[name]
@@ -84,6 +86,7 @@ def test_saving_and_loading_gives_identical_outputs(networks, name, tmp_path):
     assert np.array_equal(logits(model, IMAGES), logits(again, IMAGES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loaded_model_computes_in_the_precision_it_was_saved_with(name, tmp_path):
     with training.precision("mixed_bfloat16"):
@@ -95,6 +98,7 @@ def test_a_loaded_model_computes_in_the_precision_it_was_saved_with(name, tmp_pa
     assert {x.path for x in layers if x.compute_dtype != "bfloat16"} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", NAMES)
 def test_mixed_precision_runs_and_stays_near(networks, name, policy):
@@ -105,6 +109,7 @@ def test_mixed_precision_runs_and_stays_near(networks, name, policy):
     assert np.abs(exact - mixed).max() < 0.1 * np.abs(exact).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_one_image_an_odd_size_and_other_classes(name):
     model = zoo.build(name, input_shape=(37, 33, 3), classes=7)
@@ -112,6 +117,7 @@ def test_one_image_an_odd_size_and_other_classes(name):
     assert logits(model, picture).shape == (1, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("side", [1, 4, 9])
 def test_a_tiny_image_works_or_is_refused_with_the_smallest_side(name, side):
@@ -200,6 +206,7 @@ print(json.dumps(differ))
 """
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_weights_whatever_was_imported_or_built_before():
     names = [f"{word}_small" for word in zoo.MODULES]
     done = subprocess.run(

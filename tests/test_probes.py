@@ -25,6 +25,7 @@ def batch(n=6):
     return random.normal(size=(n, 12, 12, 1)).astype("float32"), np.arange(n) % 5
 
 
+@pytest.mark.slow
 def test_gradient_norms_are_those_of_finite_differences():
     model, (images, labels) = network(normalization=None), batch()
     found = probes.gradient_norms(model, images, labels)
@@ -83,6 +84,7 @@ def test_gradient_norms_are_the_same_on_jax(tmp_path):
     assert found == pytest.approx(probes.gradient_norms(model, images, labels), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", zoo.PAPERS)
 def test_every_network_can_be_asked(word):
     changes = {"auxiliary": True} if word == "googlenet" else {}
@@ -147,6 +149,7 @@ def test_responses_are_the_deviations_before_activation_and_addition(shortcut):
     assert "call" not in vars(first.norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shortcut", ["A", False])
 @pytest.mark.parametrize("name", ["stage1_2", "stage2_1"])
 def test_without_a_block_its_input_passes_on(shortcut, name):

@@ -49,6 +49,7 @@ def test_it_learns_and_says_so_in_one_line_an_epoch_without_times(capsys):
     assert training.evaluate(model, splits().test)["accuracy"] > 0.95
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights():
     first, second, other = network(), network(), network(1)
     for model, seed in ((first, 0), (second, 0), (other, 1)):
@@ -75,6 +76,7 @@ class StopAfter(keras.callbacks.Callback):
 AVERAGED = {"optimizer": "nesterov", "label_smoothing": 0.1, "averaging": 0.9, "keep": "last"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, AVERAGED], ids=["plain", "averaged"])
 def test_resuming_equals_never_having_been_interrupted(tmp_path, monkeypatch, capsys, more):
     recipe = {"epochs": 4, "learning_rate": 0.01, **more}
@@ -205,6 +207,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(capsys):
     assert "stopped: the loss is" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_an_explicit_choice_and_is_undone():
     with training.precision("mixed_bfloat16"):
         model = network()
@@ -261,6 +264,7 @@ def test_a_model_is_left_with_the_average_of_its_weights():
     assert not np.allclose(found, last, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decayed", ["kernels", "all"])
 def test_decay_reaches_the_kernels_or_all_weights(decayed):
     def scales(**more):
