@@ -319,7 +319,8 @@ class Verdicts(list):
                 label = re.sub(r" \(.*\)$", "", v.says)
                 row = (label, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
                 groups.setdefault(v.unit, []).append(row)
-        return figures.forest(groups, title)
+        printed = any(verdict.paper for verdict in self)
+        return figures.forest(groups, title, "the paper" if printed else "effect asked for")
 
 
 def describe(run, records):

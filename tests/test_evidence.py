@@ -221,6 +221,13 @@ def test_a_diverged_training_decides_nothing_and_is_named(case):
     assert found.outcome == UNDECIDED and "a training diverged" in repr(found)
 
 
+def test_an_effect_is_called_the_papers_where_a_paper_has_one(case):
+    for number, name in (("2 points", "the paper"), ("", "effect asked for")):
+        found = case([10, 10.2, 9.8], [13, 13.1, 12.9], replaced=('"2 points"', f'"{number}"'))
+        (legend,) = found.forest("toy").legends
+        assert [text.get_text() for text in legend.get_texts()][1:] == [name]
+
+
 def test_factors_and_closeness(case):
     factor = case([10, 10.2, 9.8], [30, 30.1, 29.9], replaced=("effect", "ratio = true\neffect"))[0]
     assert factor.outcome == HOLDS and factor.difference == pytest.approx(3, rel=0.01)
