@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from course_lib import training
+from course_lib.metrics import top_k_error
 
 RNG = np.random.default_rng(0)
 
@@ -221,6 +222,19 @@ def test_a_single_step_is_a_training():
     assert (
         training.fit(network(), splits(stripes(128)), epochs=1, progress=False)["best_epoch"] == 1
     )
+
+
+def test_the_accuracy_while_it_trains_is_that_of_the_courses_judge():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.integers(0, 4, (500, 10)).astype("float32"), rng.integers(0, 10, 500)
+    found = np.asarray(training.accuracy(labels, logits))
+    assert found.mean() == pytest.approx(1 - top_k_error(logits, labels)) and 0 < found.mean() < 1
+    assert np.asarray(training.accuracy(labels[:1], np.full((1, 10), np.nan))) == [0]
+    image = keras.Input((2,))
+    tied = keras.Model(image, keras.layers.Dense(3, kernel_initializer="zeros")(image))
+    training.compile_for(tied, keras.optimizers.SGD(), 0)
+    shown = tied.evaluate(np.ones((4, 2)), np.zeros((4, 1), int), verbose=0, return_dict=True)
+    assert shown["accuracy"] == 0  # Keras's own says 1
 
 
 def test_smoothed_labels_are_those_of_the_formula():
