@@ -9,7 +9,7 @@ import pytest
 from notebook_tools import NOTEBOOKS
 
 from course_lib import zoo
-from course_lib.checks import networks
+from course_lib.checks import networks, squeezenet
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -73,3 +73,18 @@ def test_a_softmax_taken_twice():
     found = model.evaluate(images, labels, verbose=0)
     assert accuracy(model, images, labels) == pytest.approx(right, abs=6)
     assert found == pytest.approx(stays, abs=0.06)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_pruned_weights_that_grow_back(seed):
+    text, space = told("10_squeezenet")
+    error = int(re.search(r"the error is (\d+) %, as low as before", text)[1])
+    grown = int(re.search(r"(\d+) % of the weights are not zero", text)[1])
+    dense = squeezenet.dense(seed)
+    masks = squeezenet.masks_of(dense, 0.1)
+    slopes = squeezenet.slopes_on(squeezenet.batches(9))
+    found = space["trained_on"](dense, masks, slopes, 200, 0.02)
+    assert squeezenet.error_of(dense) == pytest.approx(error, abs=5)
+    assert squeezenet.error_of(found) == pytest.approx(error, abs=3)
+    row = np.concatenate([w.ravel() for w in found])
+    assert 100 * np.mean(row != 0) == pytest.approx(grown, abs=3)
