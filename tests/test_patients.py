@@ -75,6 +75,20 @@ def test_a_softmax_taken_twice():
     assert found == pytest.approx(stays, abs=0.06)
 
 
+def test_a_signal_that_dies_on_its_way():
+    text, space = told("05_vgg")
+    stays = float(re.search(r"loss stays at ([\d.]+),", text)[1])
+    right = int(re.search(r"(\d+) % are right", text)[1])
+    images, labels = networks.pictures(2000).train
+    keras.utils.set_random_seed(0)
+    model = space["patient"]()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    history = model.fit(images, labels, 32, 2, verbose=0).history
+    assert history["loss"][-1] == pytest.approx(stays, abs=0.02)
+    assert accuracy(model, images, labels) == pytest.approx(right, abs=4)
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_pruned_weights_that_grow_back(seed):
     text, space = told("10_squeezenet")

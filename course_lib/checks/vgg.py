@@ -1,160 +1,17 @@
-"""The exercises of assignment 05: stacks of small windows, the block, signals in many layers.
+"""The exercises of assignment 05: windows put together, a design, the whole network, its start.
 
-Facts: Simonyan and Zisserman 2015, sections 2.1, 2.3 and 3.2, table 1.
+Facts: Simonyan and Zisserman 2015, sections 2.1, 2.3 and 3.1, table 1; counts from the ledger's
+`vgg_small`.
 """
+
+import functools
+from functools import partial
 
 import numpy as np
 
-from course_lib.checks import (
-    Mistake,
-    assignment,
-    expect,
-    expect_model,
-    parts,
-    recognise,
-    response,
-)
+from course_lib.checks import Mistake, assignment, expect, expect_model, networks
 
 exercise = assignment("05_vgg")
-
-VGG_16 = [(3, 1)] * 2 + [(2, 2)] + [(3, 1)] * 2 + [(2, 2)]
-VGG_16 += 3 * ([(3, 1)] * 3 + [(2, 2)])
-
-
-def field_of(layers, start=1, at_once=False):
-    """The receptive field, from the first layer on; `at_once` counts a stride in its own layer."""
-    field, step = start, 1
-    for kernel, stride in layers:
-        field += (kernel - 1) * step * (stride if at_once else 1)
-        step *= stride
-    return field
-
-
-def field_backwards(layers):
-    """The same from the last layer to the first: the pixels that one output covers, unrolled."""
-    field = 1
-    for kernel, stride in reversed(layers):
-        field = (field - 1) * stride + kernel
-    return field
-
-
-@exercise(
-    section="How far does a stack see?",
-    correct="two 3 x 3 windows see 5 pixels, three see 7, and one number of VGG-16's last map sees "
-    "212 of the 224 pixels.",
-    hints=(
-        "Before the first layer, a number sees 1 pixel, and neighbours are 1 pixel apart. What "
-        "does each layer change in these two?",
-        "A kernel of k spans k - 1 steps, so the field grows by (k - 1) * step. Then the step "
-        "is multiplied by the stride, for the layers that follow.",
-    ),
-)
-def receptive_field(answer):
-    cases = [[(3, 1)] * 2, [(3, 1)] * 3, [(11, 4), (3, 2), (5, 1)], VGG_16]
-    got = [answer(layers) for layers in cases]
-
-    def each(of):
-        return [of(layers) for layers in cases]
-
-    recognise(
-        got,
-        {
-            "the kernels are added up. Neighbouring windows overlap: a further kernel of k adds "
-            "k - 1.": each(lambda layers: sum(k for k, _ in layers)),
-            "the strides are ignored. After a stride of 2, neighbours are 2 pixels apart, and the "
-            "next kernel reaches twice as far.": each(
-                lambda layers: 1 + sum(k - 1 for k, _ in layers)
-            ),
-            "a stride already counts in its own layer. It moves the windows apart, so it counts "
-            "for the layers after it.": each(lambda layers: field_of(layers, at_once=True)),
-            "the first pixel is missing: begin with a field of 1.": each(
-                lambda layers: field_of(layers, start=0)
-            ),
-            "the layers are taken from the last to the first. The step grows from the input on.": (
-                each(lambda layers: field_of(layers[::-1]))
-            ),
-            "this is the step between neighbours, not how far one of them sees.": each(
-                lambda layers: int(np.prod([s for _, s in layers]))
-            ),
-        },
-    )
-    for layers, result in zip(cases, got, strict=True):
-        what = f"receptive_field({layers})" if len(layers) < 5 else "For VGG-16 the result"
-        expect(result, field_backwards(layers), {}, what)
-
-
-def stack_of(c_in, c_out, n, first=9, others=9, bias=0):
-    channels = [c_in] + [c_out] * n
-    pairs = list(zip(channels, channels[1:]))
-    weights = first * c_in * c_out + sum(others * a * b for a, b in pairs[1:])
-    return weights + bias * n * c_out
-
-
-@exercise(
-    section="What does it cost?",
-    correct="with equal channels the one window needs 25 to 18 or 49 to 27. Where the first layer "
-    "doubles the channels, one 5 x 5 has fewer weights than two 3 x 3.",
-    hints=(
-        "A window of k x k pixels from a to b channels has k * k * a * b weights. Write the list "
-        "of channels that the stack passes: c_in, c_out, c_out, ...",
-        "The stack: 9 * c_in * c_out for its first layer and 9 * c_out * c_out for each of the "
-        "n - 1 others. The one window is 2 * n + 1 pixels wide.",
-    ),
-)
-def stack_cost(answer):
-    c_in, c_out, n = 6, 10, 3
-    names = ("weights of the stack", "weights of the one window")
-    stack, single = parts(answer(c_in, c_out, n), names)
-    expect(
-        stack,
-        9 * c_out * (c_in + (n - 1) * c_out),
-        {
-            "each layer of the stack is counted from c_in to c_out. From the second on, c_out "
-            "channels come in.": 9 * n * c_in * c_out,
-            "the first layer of the stack is counted with c_out channels coming in, not c_in.": (
-                9 * n * c_out * c_out
-            ),
-            "the layers before the last are counted with c_in channels out. Each layer of the "
-            "stack makes c_out.": 9 * (c_in * c_in * (n - 1) + c_in * c_out),
-            "the stack's windows are squares: 3 x 3 is 9 weights for each pair of channels.": (
-                stack_of(c_in, c_out, n, 3, 3)
-            ),
-            "the stack's biases are counted. The exercise asks for the weights alone.": (
-                stack_of(c_in, c_out, n, bias=1)
-            ),
-            "only one layer of the stack is counted.": 9 * c_in * c_out,
-            "the two numbers are swapped: the stack comes first.": 49 * c_in * c_out,
-        },
-        "The stack's number of weights",
-    )
-    expect(
-        single,
-        (4 * n * n + 4 * n + 1) * c_in * c_out,
-        {
-            "the one window is 3 n wide. It should see as far as the stack: 2 n + 1.": (
-                9 * n * n * c_in * c_out
-            ),
-            "the one window is a square: its side counts twice.": (2 * n + 1) * c_in * c_out,
-            "the one window goes from c_in to c_out, as the stack does from end to end.": (
-                (2 * n + 1) ** 2 * c_out * c_out
-            ),
-            "the one window's biases are counted. The exercise asks for the weights alone.": (
-                (2 * n + 1) ** 2 * c_in * c_out + c_out
-            ),
-        },
-        "The one window's number of weights",
-    )
-    again = parts(answer(4, 5, 2), names)
-    recognise(
-        again,
-        {
-            "the one window is always 7 x 7. Two layers see 5 pixels across.": (
-                stack_of(4, 5, 2),
-                49 * 20,
-            )
-        },
-    )
-    expect(again, (stack_of(4, 5, 2), 25 * 20), {}, "stack_cost(4, 5, 2)")
 
 
 def composed(first, second):
@@ -206,205 +63,475 @@ def compose(answer):
     expect(answer(first, five), composed(first, five), {}, "With a second kernel of 5 x 5 it")
 
 
-def convolved(x, kernel, bias):
-    """A padded 3 x 3 convolution in NumPy: (height, width, in) -> (height, width, out)."""
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
-    return np.einsum("hwcij,ijco->hwo", windows, kernel) + bias
+# ---- design -------------------------------------------------------------------------------------
+
+FIELD, FEWEST, LAST, MAP, WEIGHTS, WORK = 28, 5, 64, 7, 15_000, 800_000
 
 
-def pooled(x, size=2, reduce=np.max):
-    rows, columns = ((side - size) // 2 + 1 for side in x.shape[:2])
-    windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(0, 1))
-    return reduce(windows[::2, ::2][:rows, :columns], axis=(-2, -1))
+def layers_of(answered):
+    """Return the designed layers, a list of "pool" and (side, channels).
+
+    Raises:
+        Mistake: it is something else, with the place.
+    """
+    form = '(side, channels), such as (3, 8), or "pool"'
+    if not isinstance(answered, (list, tuple)) or len(answered) == 0:
+        raise Mistake(f"return a list of layers; this is {str(answered)[:60]!r}.")
+    found = []
+    for number, layer in enumerate(answered, start=1):
+        if isinstance(layer, str) and layer == "pool":
+            found.append(layer)
+            continue
+        whole = isinstance(layer, (list, tuple)) and all(
+            isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in layer
+        )
+        if not whole or len(layer) != 2:
+            raise Mistake(f"layer {number} is {str(layer)[:60]!r}; a layer is {form}.")
+        side, channels = map(int, layer)
+        if side < 3 or side % 2 == 0:
+            swapped = " The side comes first, then the channels." if channels in (3, 5, 7) else ""
+            raise Mistake(
+                f"layer {number} has a window of {side} pixels; asked for is an odd side of 3 or "
+                f"more.{swapped}"
+            )
+        if channels < 1:
+            raise Mistake(f"layer {number} has {channels} channels; it needs 1 or more.")
+        found.append((side, channels))
+    return found
+
+
+def counted(layers):
+    """Return (receptive field, weights, multiply-adds, side of the last map) of a design.
+
+    The field is unrolled from the last layer to the first: the pixels that one number covers.
+    """
+    field, weights, work, side, channels = 1, 0, 0, 28, 1
+    for layer in layers:
+        if layer == "pool":
+            side //= 2
+            continue
+        kernel, out = layer
+        weights += kernel**2 * channels * out
+        work += kernel**2 * channels * out * side**2
+        channels = out
+    for layer in reversed(layers):
+        field = 2 * field if layer == "pool" else field + layer[0] - 1
+    return field, weights, work, side
+
+
+@exercise(
+    section="How far does a stack see?",
+    correct="a pooling costs nothing, doubles the reach of every later window, and quarters their "
+    "multiply-adds. It cannot be had for ever: it also quarters the places.",
+    hints=(
+        "A window of 3 x 3 adds 2 pixels to the field before the first pooling, 4 after one, 8 "
+        "after two. Two poolings leave 7 x 7 places. So where should the convolutions stand?",
+        "The last convolution has the most weights, 576 times the channels that come in: 16 are "
+        "enough. At 28 x 28 pixels a weight is used 784 times: there 4 or 8 channels.",
+    ),
+)
+def design(answer):
+    layers = layers_of(answer())
+    convolutions = [layer for layer in layers if layer != "pool"]
+    field, weights, work, side = counted(layers)
+    if len(convolutions) < FEWEST:
+        raise Mistake(
+            f"there are {len(convolutions)} convolutions; {FEWEST} are asked for, each with its "
+            "ReLU."
+        )
+    if convolutions[-1][1] != LAST:
+        raise Mistake(
+            f"the last convolution has {convolutions[-1][1]} channels; asked for are {LAST}."
+        )
+    if side < MAP:
+        raise Mistake(
+            f"the last map has {side} x {side} places; {MAP} x {MAP} are asked for. There are too "
+            "many poolings."
+        )
+    if field < FIELD:
+        where = (
+            "Without a pooling each window of 3 adds only 2 pixels."
+            if "pool" not in layers
+            else "Windows behind a pooling reach further: move convolutions there, or the pooling "
+            "forward."
+        )
+        raise Mistake(f"it sees {field} pixels across, and {FIELD} are asked for. {where}")
+    if weights > WEIGHTS:
+        sizes, channels = [], 1
+        for kernel, out in convolutions:
+            sizes.append((kernel**2 * channels * out, f"({kernel}, {out})", channels))
+            channels = out
+        most, name, into = max(sizes)
+        raise Mistake(
+            f"it has {weights:,} weights, and {WEIGHTS:,} are allowed. Most, {most:,}, are in the "
+            f"layer {name}, into which {into} channels come."
+        )
+    if work > WORK:
+        raise Mistake(
+            f"it does {work:,} multiply-adds, and {WORK:,} are allowed. A weight is used once for "
+            "each place of the map: 784 times at 28 x 28, 49 times at 7 x 7."
+        )
+    return f"It sees {field} pixels, has {weights:,} weights and does {work:,} multiply-adds."
+
+
+# ---- build --------------------------------------------------------------------------------------
+
+INPUT = (28, 28, 1)
+DEPTHS = {"A": (1, 1, 2, 2, 2), "B": (2, 2, 2, 2, 2)}
+
+
+def course_network(depth):
+    from course_lib.vgg import SMALL, VGG
+
+    return VGG(**{**SMALL, "depth": depth})
+
+
+def other_network(blocks, slip):
+    """The small VGG with a mistake."""
+    import keras
+    from keras import layers
+
+    def pool(x):
+        if slip == "mean":
+            return layers.AveragePooling2D(2, padding="same")(x)
+        if slip == "overlap":
+            return layers.MaxPooling2D(3, 2, padding="same")(x)
+        return layers.MaxPooling2D(2, padding="same")(x)
+
+    image = x = keras.Input(INPUT)
+    widths = (12, 24, 48, 96, 192 if slip == "double" else 96)
+    for number, (channels, count) in enumerate(zip(widths, blocks, strict=True), start=1):
+        if slip == "first":
+            x = pool(x)
+        for layer in range(1, count + 1):
+            stride = 2 if slip == "stride" and layer == count else 1
+            active = slip != "linear" and (slip != "last" or layer == count)
+            x = layers.Conv2D(channels, 3, stride, "same", activation="relu" if active else None)(x)
+            if slip == "each":
+                x = pool(x)
+        if slip not in ("first", "stride", "each") and not (slip == "open" and number == 5):
+            x = pool(x)
+    mean = slip == "global"
+    x = layers.GlobalAveragePooling2D()(x) if mean else layers.Flatten()(x)
+    for _ in range(1 if slip == "one" else 2):
+        x = layers.Dense(128, activation=None if slip == "bare" else "relu")(x)
+    return keras.Model(image, layers.Dense(10, activation="relu" if slip == "cut" else None)(x))
+
+
+SLIPS = {
+    "there is average pooling in it. VGG takes the largest of each window.": "mean",
+    "the poolings overlap, 3 pixels at stride 2, as AlexNet's do. VGG's are 2 x 2.": "overlap",
+    "the pooling opens a block. It closes it, after the convolutions.": "first",
+    "there are strides in the place of the poolings. VGG's convolutions keep the size.": "stride",
+    "there is a pooling after each convolution. There is one a block.": "each",
+    "the convolutions have no ReLU, so a block is one large window.": "linear",
+    "only the last convolution of a block has a ReLU. Each has one.": "last",
+    "the two hidden fully connected layers have no ReLU.": "bare",
+    "the logits go through a ReLU. A logit may be negative: no activation in the last layer.": (
+        "cut"
+    ),
+    "the last block has no pooling.": "open",
+    "the channels double in the last block too. VGG stops doubling there: 96 and 96.": "double",
+    "there is one hidden fully connected layer. There are two.": "one",
+}
+
+
+@functools.cache
+def slips(depth):
+    """Return message -> network, for `expect_network`; each network is made once."""
+    blocks = DEPTHS[depth]
+    found = {text: partial(other_network, blocks, slip) for text, slip in SLIPS.items()}
+    if depth == "B":
+        found["`blocks` is not used: this is A again. Take one number of it for each block."] = (
+            partial(other_network, DEPTHS["A"], "")
+        )
+    return found
+
+
+def check_start(kernels):
+    """Raise `Mistake` unless large kernels start as He's rule asks; `kernels` is {shape: spread}.
+
+    A spread found from N weights is off by a share of 1 / sqrt(2 N), here below 1 %.
+    """
+    for shape, spread in kernels.items():
+        count = int(np.prod(shape[:-1]))
+        asked, glorot = np.sqrt(2 / count), np.sqrt(2 / (np.prod(shape[:-2]) * sum(shape[-2:])))
+        if abs(spread / asked - 1) < 0.1:
+            continue
+        name = " x ".join(map(str, shape))
+        if abs(spread / glorot - 1) < 0.05:
+            raise Mistake(
+                f"the kernel {name} starts by Glorot's rule, which is Keras's default. Give each "
+                "layer kernel_initializer='he_normal'."
+            )
+        raise Mistake(
+            f"the weights of the kernel {name} start with a standard deviation of {spread:.3g}; "
+            f"He's rule asks for {asked:.3g}. Give each layer kernel_initializer='he_normal'."
+        )
+
+
+def check_drops(model):
+    """Raise `Mistake` unless there are two dropouts of a half."""
+    import keras
+
+    rates = [x.rate for x in model._flatten_layers() if isinstance(x, keras.layers.Dropout)]
+    if len(rates) != 2:
+        raise Mistake(
+            f"the network has {len(rates)} dropouts. There are two: behind the first and behind "
+            "the second hidden fully connected layer."
+        )
+    if rates != [0.5, 0.5]:
+        raise Mistake(f"the dropouts drop {rates[0]:g} and {rates[1]:g}; the paper's drop a half.")
 
 
 @exercise(
     section="The code",
-    correct="this is a block of VGG. Five of them, with 64 to 512 channels, and three fully "
-    "connected layers are the whole network.",
+    correct="354,842 parameters and 4,800,960 multiply-adds for A, as in the ledger, and the same "
+    "code makes B. That is what made VGG a series of experiments.",
     hints=(
-        "keras.Sequential([keras.Input(input_shape), ...]) is a keras.Model; `[layer, layer]` may "
-        "come from a loop. Make a new layer each time.",
-        "keras.layers.Conv2D(channels, 3, padding='same', activation='relu'), `layers` times, then "
-        "keras.layers.MaxPooling2D(2).",
+        "def block(x, channels, layers): a loop over range(layers) puts "
+        "keras.layers.Conv2D(channels, 3, padding='same', activation='relu', ...)(x) on x, a new "
+        "layer each time; then keras.layers.MaxPooling2D(2, padding='same')(x).",
+        "for channels, layers in zip((12, 24, 48, 96, 96), blocks): x = block(x, channels, layers)."
+        " Then Flatten, Dense(128, activation='relu'), Dropout(0.5), these two again, Dense(10).",
     ),
 )
-def vgg_block(answer):
-    import keras  # only this exercise needs it
+def network(answer):
+    for depth, blocks in DEPTHS.items():
+        model = expect_model(answer(blocks), INPUT)
+        start = {
+            tuple(w.shape): float(np.std(np.asarray(w)))
+            for w in model.weights
+            if len(w.shape) > 1 and np.prod(w.shape) >= 5_000
+        }
+        networks.expect_network(model, INPUT, course(depth), slips(depth))
+        check_drops(model)
+        check_start(start)
 
-    side, c_in, channels, layers = 13, 4, 6, 3
-    model = answer((side, side, c_in), channels, layers)
-    model = expect_model(model, (side, side, c_in))
-    shape = tuple(model.output_shape[1:])
-    reasons = {
-        (13, 13, 6): "the pooling is missing.",
-        (3, 3, 6): "the convolutions shrink the picture. Pad them: padding='same'.",
-        (1, 1, 6): "there is a pooling after each convolution. The block has one, at its end.",
-        (12, 12, 6): "the pooling moves on by 1. It should halve the picture.",
-        (7, 7, 6): "the pooling is padded. The paper's is not: leave padding at 'valid'.",
-        (6, 6, 4): "the convolutions should have `channels` output channels.",
-    }
-    strided = [
-        layer.name
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.Conv2D) and max(layer.strides) > 1
-    ]
-    if strided:
+
+@functools.cache
+def course(depth):
+    return partial(course_network, depth)
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED = 2_000, 0.50
+
+
+@exercise(
+    section="Train it",
+    correct="eleven layers without normalisation, from He's start, trained by your own recipe.",
+    hints=(
+        "model.compile with keras.losses.SparseCategoricalCrossentropy(from_logits=True) and an "
+        "optimiser, then model.fit(x, labels, batch_size, epochs). Return the model.",
+        "Adam at 0.0015, batches of 32, three passes.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    if model.count_params() != 354_842:
         raise Mistake(
-            f"the convolution `{strided[0]}` has a stride. VGG's convolutions keep the size; a "
-            "max-pooling at the end halves it."
+            f"this model has {model.count_params():,} parameters; your `network` as A has 354,842."
         )
-    if shape != (6, 6, channels):
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes, smaller batches (32), or a rate near 0.001.",
+    )
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+DIES = "the signal dies on its way"
+CAUSES = {
+    "learning rate too low": "at a rate ten times as high the loss does not fall either, and the "
+    "same network from another start learns at this one.",
+    "too few pictures": "few pictures would be learned by heart, and the training loss would fall.",
+    "dead units": "a dead unit gives zero to every picture. Here about half of the numbers behind "
+    "each convolution are above zero; they are only very small.",
+    "too deep without shortcuts": "twelve convolutions can be trained as they stand, from another "
+    "start. Compare the numbers behind the first with those behind the last.",
+}
+
+
+def check_patient(model):
+    """Raise `Mistake` where a mended patient is another network, or its signal does not live."""
+    import keras
+
+    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) > 1]
+    channels = [1] + 4 * [8] + 4 * [16] + 4 * [32]
+    wanted = [(3, 3, *pair) for pair in zip(channels, channels[1:])] + [(32, 10)]
+    norms = keras.layers.BatchNormalization, keras.layers.LayerNormalization
+    if any(isinstance(layer, norms) for layer in model._flatten_layers()):
         raise Mistake(
-            f"from {(side, side, c_in)} the model makes {shape}, it should make "
-            f"{(6, 6, channels)}: {reasons.get(shape, 'check windows, padding and steps.')}"
+            "there is a normalisation in it. That is exercise 6: here the layers stay, and only "
+            "how they start changes."
         )
-    right = stack_of(c_in, channels, layers, bias=1)
-    expect(
-        model.count_params(),
-        right,
-        {
-            "there is only one convolution. The argument `layers` says how many.": (
-                stack_of(c_in, channels, 1, bias=1)
-            ),
-            "the same layer is used again, or one is missing: a block of 3 has 3 layers with "
-            "weights of their own.": stack_of(c_in, channels, 2, bias=1),
-            "the convolutions have no bias. The paper's have one.": stack_of(
-                c_in, channels, layers
-            ),
-            "the windows are 5 x 5. VGG has 3 x 3 throughout.": (
-                stack_of(c_in, channels, layers, 25, 25, bias=1)
-            ),
-            "there is batch normalisation in it. The paper has none.": (
-                stack_of(c_in, channels, layers, bias=5)
-            ),
-        },
-        "The number of parameters",
-    )
-    rng = np.random.default_rng(8)
-    weights = [rng.normal(size=w.shape).astype("float32") for w in model.get_weights()]
-    model.set_weights(weights)
-    kernels, biases = weights[::2], weights[1::2]
-    x = rng.normal(size=(side, side, c_in)).astype("float32")
-    got = response(model, x)
-
-    def after(active=(True, True, True), pool=pooled):
-        y = x.astype("float64")
-        for kernel, bias, relu in zip(kernels, biases, active, strict=True):
-            y = convolved(y, kernel, bias)
-            y = np.maximum(y, 0) if relu else y
-        return pool(y)
-
-    expect(
-        got,
-        after(),
-        {
-            "there is no ReLU. Without it the stack is one large linear window.": after(
-                [False] * 3
-            ),
-            "only the last convolution has a ReLU. Each needs one.": after([False, False, True]),
-            "the last convolution lacks its ReLU.": after([True, True, False]),
-            "this is average pooling. The paper takes the maximum.": after(
-                pool=lambda y: pooled(y, 2, np.mean)
-            ),
-            "the pooling window is 3 pixels wide, as in AlexNet. VGG has 2 at stride 2.": after(
-                pool=lambda y: pooled(y, 3)
-            ),
-        },
-        "With random weights the output",
-        tolerance=5e-3,  # a GPU rounds convolutions to about three digits
-    )
+    if kernels != wanted:
+        raise Mistake("this is another network. Keep its layers, and change how they start.")
+    images = networks.pictures(2_000).train[0][:100]
+    layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.Conv2D)]
+    try:
+        probe = keras.Model(model.inputs[0], [layers[0].output, layers[-1].output])
+        first, last = (float(np.sqrt(np.mean(np.square(np.asarray(x))))) for x in probe(images))
+    except Exception:
+        raise Mistake(
+            "its layers cannot be reached one by one. Return a model made as patient() makes it, "
+            "with keras.Input and keras.Model, and no model inside."
+        ) from None
+    if not last > 1e-3 * first:
+        raise Mistake(
+            f"the signal still dies: its size is {first:.1g} behind the first convolution and "
+            f"{last:.1g} behind the last. By which factor should a layer multiply it?"
+        )
+    if not last < 1e3 * first:
+        raise Mistake(
+            f"now the signal explodes: its size is {first:.1g} behind the first convolution and "
+            f"{last:.1g} behind the last. By which factor should a layer multiply it?"
+        )
 
 
 @exercise(
     section="Why does it not start?",
-    correct="with a standard deviation of 0.01 the signal of VGG falls in every layer, with 0.1 it "
-    "grows. He's rule, sqrt(2 / n), keeps it.",
+    correct="2 / n is the variance in He's rule. RandomNormal takes the standard deviation, its "
+    "root: the confusion that the paper's 0.01 has caused for ten years.",
     hints=(
-        "One layer multiplies the size by spread * sqrt(n / 2). The layers come one after the "
-        "other, so the next one starts from what this one made.",
-        "Keep a variable `size`, multiply it in a loop over `inputs`, and append it to a list.",
+        "A layer multiplies the signal by s * sqrt(n / 2), where s is the standard deviation of "
+        "its weights. Put the friend's s into it, for n = 144, and take it to the twelfth power.",
+        "The factor is 1 for s = sqrt(2 / n). Keras has it as kernel_initializer='he_normal'.",
     ),
 )
-def signal_sizes(answer):
-    size, inputs, spread = 3.0, [27, 576, 1152, 50], 0.05
-    n = np.array(inputs, dtype="float64")
+def mended(answer):
+    model = networks.diagnosed(answer(), DIES, CAUSES, "the mended network")
+    model = networks.a_model(model, INPUT)
+    check_patient(model)
+    import keras
 
-    def chain(gains):
-        return size * np.exp(np.cumsum(np.log(gains)))
+    splits = networks.pictures(2_000)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras.utils.set_random_seed(0)
+    model.compile(keras.optimizers.Adam(3e-3), loss)
+    model.fit(*splits.train, 32, 2, verbose=0)
+    images, labels = splits.validation
+    right = float((networks.logits_of(model, images).argmax(axis=1) == labels).mean())
+    if not right > 0.3:
+        raise Mistake(
+            f"trained again, it sorts {right:.0%} of new pictures right; 30 % are asked. Its start "
+            "is still not He's."
+        )
+    return f"Trained again by the same recipe: {right:.0%} of new pictures are right."
 
-    right = chain(spread * np.sqrt(n / 2))
-    expect(
-        answer(size, inputs, spread),
-        right,
-        {
-            "the ReLU is forgotten. It cuts half of the numbers to zero: n / 2 under the root.": (
-                chain(spread * np.sqrt(n))
-            ),
-            "the half stands outside the root. Half of the *squares* is gone: sqrt(n / 2).": (
-                chain(spread * np.sqrt(n) / 2)
-            ),
-            "the root is missing. Sizes of independent terms grow with the root of their number.": (
-                chain(spread * n / 2)
-            ),
-            "the spread is squared. That is the variance; the size goes with the standard "
-            "deviation.": chain(spread**2 * np.sqrt(n / 2)),
-            "each layer starts from the first size. It should start from what the layer before "
-            "it made.": size * spread * np.sqrt(n / 2),
-            "the first size is forgotten: multiply it in.": right / size,
-            "the first size stands in the list. Return one number for each layer.": (
-                np.concatenate([[size], right])
-            ),
-            "only the last size came back. Return one for each layer.": right[-1],
-        },
-        "The list of sizes",
-    )
-    few = [2, 8, 32]
-    expect(answer(1.0, few, 1.0), np.array([1.0, 2.0, 8.0]), {}, f"signal_sizes(1.0, {few}, 1.0)")
+
+# ---- predict, then measure ----------------------------------------------------------------------
+
+CHOICES = (
+    "with batch normalisation a small start does no harm",
+    "a small start does harm, with batch normalisation too",
+    "a small start does no harm, with batch normalisation or without",
+    "batch normalisation does harm, whatever the start",
+)
+
+
+@functools.cache
+def error_after(share, normalised, layers=12, steps=300, width=32, batch=50):
+    """Return the training error in %, the mean of the last 40 steps.
+
+    The network is fully connected, its weights start at `share` times He's rule, and it trains by
+    momentum on 500 pictures of 14 x 14 pixels.
+    """
+    images, labels = (part[:500] for part in networks.pictures(2_000).train)
+    images = images.reshape(500, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(500, -1)
+    rng = np.random.default_rng(0)
+    sizes = [196, *[width] * layers, 10]
+    pairs = list(zip(sizes, sizes[1:]))
+    weights = [rng.normal(0, share * np.sqrt(2 / n), (n, m)) for n, m in pairs]
+    biases = [np.zeros(m) for m in sizes[1:]]
+    speeds = [np.zeros_like(a) for a in weights + biases]
+    wrong = []
+    for _ in range(steps):
+        chosen = rng.permutation(500)[:batch]
+        x, y = images[chosen], labels[chosen]
+        kept = []
+        for w, b in zip(weights[:-1], biases[:-1], strict=True):
+            z, deviation = x @ w + b, 1
+            if normalised:
+                z = z - z.mean(axis=0)
+                deviation = np.sqrt((z * z).mean(axis=0) + 1e-5)
+                z = z / deviation
+            kept.append((x, z, deviation))
+            x = np.maximum(z, 0)
+        logits = x @ weights[-1] + biases[-1]
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        wrong.append((p.argmax(axis=1) != y).mean())
+        d = (p - np.eye(10)[y]) / batch
+        dw, db = [x.T @ d], [d.sum(axis=0)]
+        for w, (into, z, deviation) in zip(weights[:0:-1], kept[::-1], strict=True):
+            d = (d @ w.T) * (z > 0)
+            if normalised:
+                d = (d - d.mean(axis=0) - z * (z * d).mean(axis=0)) / deviation
+            dw.insert(0, into.T @ d)
+            db.insert(0, d.sum(axis=0))
+        for a, speed, slope in zip(weights + biases, speeds, dw + db, strict=True):
+            speed *= 0.9
+            speed -= 0.01 * slope
+            a += speed
+    return float(100 * np.mean(wrong[-40:]))
+
+
+def measured_error(share, normalised):
+    number = isinstance(share, (int, float, np.number)) and not isinstance(share, bool)
+    if not number or not 0.1 <= share <= 2:
+        raise Mistake(f"share is {share!r}; allowed: a number from 0.1 to 2.")
+    if not isinstance(normalised, (bool, np.bool_)):
+        raise Mistake(f"normalised is {normalised!r}; allowed: True and False.")
+    return error_after(float(share), bool(normalised))
 
 
 @exercise(
-    section="Fully connected layers turned into convolutions",
-    correct="the same numbers in another form. On a larger map this kernel finds more places to "
-    "stand, and each gives an answer.",
+    section="Why does it not start?",
+    correct="batch normalisation divides each sum by its own size, so the size of the weights "
+    "falls out, at the start as later. That is why the paper's remedy of 2014 is no longer needed.",
     hints=(
-        "Flatten writes a map of (height, width, channels) row by row, pixel by pixel, and within "
-        "a pixel channel by channel. The rows of the matrix are in that order.",
-        "The order of the numbers stays, so one reshape is enough: (height, width, channels, "
-        "units). The channels follow from the number of rows.",
+        "predict('...') first, with one of the four sentences. Then measure(0.5, False), "
+        "measure(0.5, True), measure(1, False) and measure(1, True).",
+        "Two differences: small start against He's, without normalisation and with it. Below ten "
+        "points it is chance.",
     ),
 )
-def as_kernel(answer):
-    height, width, channels, units = 2, 3, 4, 5
-    weights = np.random.default_rng(6).normal(size=(height * width * channels, units))
-    right = np.stack(
-        [
-            [weights[(r * width + c) * channels :][:channels] for c in range(width)]
-            for r in range(height)
-        ]
-    )
-    expect(
-        answer(weights, height, width),
-        right,
-        {
-            "the channels are taken first, as in PyTorch. Keras has them last: row, column, "
-            "channel.": np.moveaxis(weights.reshape(channels, height, width, units), 0, 2),
-            "the axes are (channels, height, width, units). Keras wants (height, width, channels, "
-            "units).": weights.reshape(channels, height, width, units),
-            "height and width are swapped.": weights.reshape(width, height, channels, units),
-            "the columns are taken before the rows. Flatten goes along a row first.": (
-                weights.reshape(width, height, channels, units).swapaxes(0, 1)
-            ),
-            "the last two axes are swapped: input channels come before units.": (
-                right.swapaxes(2, 3)
-            ),
-            "the units are mixed up: (units, ...) as first axis needs the transposed matrix, and "
-            "Keras has the units last anyway.": weights.reshape(units, height, width, channels),
-            "the kernel is turned around. In a network a kernel is not flipped.": (
-                right[::-1, ::-1]
-            ),
-            "nothing changed: this is still the matrix.": weights,
-        },
-        "The kernel",
-    )
+def other_remedy(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, measured_error)
+    small = [
+        share
+        for share, _ in measured
+        if share <= 0.5 and {(share, False), (share, True)} <= set(measured)
+    ]
+    if not small:
+        raise Mistake(
+            "measure one small start, a share of one half or less, with batch normalisation and "
+            "without."
+        )
+    if not {(1, False), (1, True)} <= set(measured):
+        raise Mistake(
+            "measure He's start too, a share of 1, with and without: what does the small one harm?"
+        )
+    share = small[0]
+    found = {key: measured[key] for key in ((share, False), (share, True), (1, False), (1, True))}
+    without, with_it = (found[share, n] - found[1, n] >= 10 for n in (False, True))
+    if min(found[s, True] - found[s, False] for s in (share, 1)) >= 10:
+        right = CHOICES[3]
+    elif with_it:
+        right = CHOICES[1]
+    else:
+        right = CHOICES[0] if without else CHOICES[2]
+    if concluded != right:
+        raise Mistake(
+            f"from a share of {share:g} the training error is {found[share, False]:.0f} % without "
+            f"and {found[share, True]:.0f} % with batch normalisation, from He's start "
+            f"{found[1, False]:.0f} % and {found[1, True]:.0f} %; less than ten points is chance. "
+            f"{concluded!r} does not fit."
+        )
+    return networks.tell(answer.name, measured, concluded)

@@ -1,172 +1,12 @@
 """Answers to assignment 05."""
 
+import functools
+
 import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
-
-# receptive_field
-
-
-def field(layers, start=1, own=False, ignore=False):
-    """Return the field when it starts at `start`, counts a stride in its own layer, or never."""
-    step = 1
-    for kernel, stride in layers:
-        step = step * stride if own else step
-        start = start + (kernel - 1) * step
-        step = step if own or ignore else step * stride
-    return start
-
-
-@wrong("receptive_field", "the kernels are added up")
-def field_sum(layers):
-    return sum(kernel for kernel, _ in layers)
-
-
-@wrong("receptive_field", "the strides are ignored")
-def field_without_strides(layers):
-    return field(layers, ignore=True)
-
-
-@wrong("receptive_field", "a stride already counts in its own layer")
-def field_stride_too_early(layers):
-    return field(layers, own=True)
-
-
-@wrong("receptive_field", "the first pixel is missing")
-def field_from_zero(layers):
-    return field(layers, start=0)
-
-
-@wrong("receptive_field", "the layers are taken from the last to the first")
-def field_from_the_end(layers):
-    return field(layers[::-1])
-
-
-@wrong("receptive_field", "this is the step between neighbours")
-def field_step(layers):
-    step = 1
-    for _, stride in layers:
-        step *= stride
-    return step
-
-
-@wrong("receptive_field", "receptive_field([(11, 4), (3, 2), (5, 1)]) is 9; it should be 51")
-def field_for_stacks_only(layers):
-    return 212 if len(layers) > 5 else 2 * len(layers) + len({k for k, _ in layers})
-
-
-@right("receptive_field")
-def field_from_the_last_layer(layers):
-    seen = 1
-    for kernel, stride in layers[::-1]:
-        seen = kernel + stride * (seen - 1)
-    return seen
-
-
-@right("receptive_field")
-def field_tried_out(layers):
-    first = last = 0
-    for kernel, stride in layers[::-1]:
-        first, last = first * stride, last * stride + kernel - 1
-    return float(last - first + 1)
-
-
-# stack_cost
-
-
-def single(c_in, c_out, n):
-    return (2 * n + 1) ** 2 * c_in * c_out
-
-
-def stack(c_in, c_out, n):
-    return 9 * c_in * c_out + 9 * (n - 1) * c_out**2
-
-
-@wrong("stack_cost", "each layer of the stack is counted from c_in to c_out")
-def cost_all_from_c_in(c_in, c_out, n):
-    return n * 9 * c_in * c_out, single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the first layer of the stack is counted with c_out channels coming in")
-def cost_all_from_c_out(c_in, c_out, n):
-    return n * 9 * c_out**2, single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the layers before the last are counted with c_in channels out")
-def cost_grows_last(c_in, c_out, n):
-    return 9 * c_in * ((n - 1) * c_in + c_out), single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the stack's windows are squares")
-def cost_flat_stack(c_in, c_out, n):
-    return stack(c_in, c_out, n) // 3, single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the stack's biases are counted")
-def cost_stack_biases(c_in, c_out, n):
-    return stack(c_in, c_out, n) + n * c_out, single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "only one layer of the stack is counted")
-def cost_one_layer(c_in, c_out, n):
-    return 9 * c_in * c_out, single(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the two numbers are swapped")
-def cost_swapped(c_in, c_out, n):
-    return single(c_in, c_out, n), stack(c_in, c_out, n)
-
-
-@wrong("stack_cost", "the one window is 3 n wide")
-def cost_too_wide(c_in, c_out, n):
-    return stack(c_in, c_out, n), (3 * n) ** 2 * c_in * c_out
-
-
-@wrong("stack_cost", "the one window is a square")
-def cost_flat_window(c_in, c_out, n):
-    return stack(c_in, c_out, n), (2 * n + 1) * c_in * c_out
-
-
-@wrong("stack_cost", "the one window goes from c_in to c_out")
-def cost_window_c_out(c_in, c_out, n):
-    return stack(c_in, c_out, n), single(c_out, c_out, n)
-
-
-@wrong("stack_cost", "the one window's biases are counted")
-def cost_window_biases(c_in, c_out, n):
-    return stack(c_in, c_out, n), single(c_in, c_out, n) + c_out
-
-
-@wrong("stack_cost", "the one window is always 7 x 7")
-def cost_seven(c_in, c_out, n):
-    return stack(c_in, c_out, n), 49 * c_in * c_out
-
-
-@wrong("stack_cost", "one thing came back where there should be 2")
-def cost_difference(c_in, c_out, n):
-    return single(c_in, c_out, n) - stack(c_in, c_out, n)
-
-
-@right("stack_cost")
-def cost_layer_by_layer(c_in, c_out, n):
-    total, width, channels = 0, 1, c_in
-    for _ in range(n):
-        total += 3 * 3 * channels * c_out
-        channels, width = c_out, width + 2
-    return [total, width * width * c_in * c_out]
-
-
-@right("stack_cost")
-def cost_from_keras(c_in, c_out, n):
-    def weights(sides):
-        model = keras.Sequential([keras.Input((9, 9, c_in))])
-        for side in sides:
-            model.add(keras.layers.Conv2D(c_out, side, padding="same", use_bias=False))
-        return model.count_params()
-
-    return weights([3] * n), weights([2 * n + 1])
-
+from course_lib.vgg import SMALL, VGG
 
 # compose
 
@@ -261,294 +101,421 @@ def compose_keras(first, second):
     return np.asarray(picture)[0, ::-1, ::-1, 0]
 
 
-# vgg_block
+# design
+
+GOOD = [(3, 4), "pool", (3, 8), "pool", (3, 16), (3, 16), (3, 64)]
 
 
-def block(*last, **changes):
-    """Return an answer: `layers` convolutions with changed arguments, then the layers of `last`."""
+def designed(name, says, layers):
+    def answer():
+        return layers
 
-    def answer(input_shape, channels, layers):
-        size = changes.get("size", 3)
-        given = {"padding": "same", "activation": "relu", **changes}
-        given.pop("size", None)
-        made = [keras.layers.Conv2D(channels, size, **given) for _ in range(layers)]
-        return keras.Sequential([keras.Input(input_shape), *made, *(make() for make in last)])
-
-    return answer
+    answer.__name__ = name
+    return (wrong("design", says) if says else right("design"))(answer)
 
 
-def pool():
-    return keras.layers.MaxPooling2D(2)
+design_series = designed(
+    "design_series",
+    "in the layer (3, 64), into which 64 channels come",
+    [(3, 8), "pool", (3, 16), "pool", (3, 32), (3, 64), (3, 64)],
+)
+design_flat = designed("design_flat", "Without a pooling each window", [(3, 8)] * 5 + [(3, 64)])
+design_late = designed(
+    "design_late", "or the pooling forward", [(3, 4)] * 4 + ["pool", "pool", (3, 64)]
+)
+design_pools = designed(
+    "design_pools",
+    "the last map has 3 x 3 places",
+    [(3, 8), "pool", (3, 16), "pool", (3, 16), "pool", (3, 16), (3, 64)],
+)
+design_few = designed(
+    "design_few", "there are 3 convolutions", [(7, 4), "pool", (7, 8), "pool", (7, 64)]
+)
+design_narrow = designed(
+    "design_narrow", "the last convolution has 32 channels", [*GOOD[:-1], (3, 32)]
+)
+design_dear = designed(
+    "design_dear",
+    "A weight is used once for each place of the map",
+    [(3, 8), (3, 8), "pool", "pool", (3, 8), (3, 8), (3, 8), (3, 8), (3, 64)],
+)
+design_point = designed("design_point", "has a window of 1 pixels", [*GOOD[:-1], (1, 64)])
+design_swapped = designed(
+    "design_swapped", "The side comes first", [(4, 3), "pool", (8, 3), "pool", (64, 3)]
+)
+design_words = designed("design_words", "a layer is (side, channels)", [("conv", 3, 8), *GOOD])
+design_none = designed("design_none", "it needs 1 or more", [(3, 0), *GOOD])
+design_text = designed("design_text", "return a list of layers", "3x3, pool, 3x3")
+design_thick = designed(
+    "design_thick", None, ((3, 8), "pool", (3, 8), "pool", (3, 16), (3, 16), (3, 64))
+)
+design_large = designed(
+    "design_large", None, ["pool", (5, 4), (5, 8), "pool", (5, 8), (5, 8), [3, 64]]
+)
 
 
-@wrong("vgg_block", "the pooling is missing")
-def block_without_pool(*arguments):
-    return block()(*arguments)
+# network
 
 
-@wrong("vgg_block", "the convolutions shrink the picture")
-def block_valid(*arguments):
-    return block(pool, padding="valid")(*arguments)
+def vgg(
+    blocks,
+    widths=(12, 24, 48, 96, 96),
+    pool=lambda: keras.layers.MaxPooling2D(2, padding="same"),
+    start="he_normal",
+    inner="relu",
+    dense="relu",
+    last=None,
+    hidden=2,
+    drop=0.5,
+    order="cp",
+    end=keras.layers.Flatten,
+    stride=1,
+):
+    image = x = keras.Input((28, 28, 1))
+    for channels, count in zip(widths, blocks, strict=False):
+        for step in order:
+            if step == "p":
+                x = pool()(x) if pool else x
+                continue
+            for layer in range(count):
+                final = layer == count - 1
+                x = keras.layers.Conv2D(
+                    channels,
+                    3,
+                    stride if final else 1,
+                    padding="same",
+                    activation="relu" if inner == "last" and final else inner.strip("last") or None,
+                    kernel_initializer=start,
+                )(x)
+    x = end()(x)
+    for _ in range(hidden):
+        x = keras.layers.Dense(128, dense, kernel_initializer=start)(x)
+        if drop:
+            x = keras.layers.Dropout(drop)(x)
+    return keras.Model(image, keras.layers.Dense(10, last, kernel_initializer=start)(x))
 
 
-@wrong("vgg_block", "there is a pooling after each convolution")
-def block_pools(input_shape, channels, layers):
-    made = []
-    for _ in range(layers):
-        made += [keras.layers.Conv2D(channels, 3, padding="same", activation="relu"), pool()]
-    return keras.Sequential([keras.Input(input_shape), *made])
+def network_wrong(name, says, **changes):
+    def answer(blocks):
+        return vgg(blocks, **changes)
+
+    answer.__name__ = name
+    return wrong("network", says)(answer)
 
 
-@wrong("vgg_block", "the pooling moves on by 1")
-def block_slow_pool(*arguments):
-    return block(lambda: keras.layers.MaxPooling2D(2, 1))(*arguments)
+network_mean = network_wrong(
+    "network_mean",
+    "there is average pooling in it",
+    pool=lambda: keras.layers.AveragePooling2D(2, padding="same"),
+)
+network_overlap = network_wrong(
+    "network_overlap",
+    "the poolings overlap",
+    pool=lambda: keras.layers.MaxPooling2D(3, 2, padding="same"),
+)
+network_first = network_wrong("network_first", "the pooling opens a block", order="pc")
+network_strides = network_wrong(
+    "network_strides", "there are strides in the place of the poolings", pool=None, stride=2
+)
+network_linear = network_wrong("network_linear", "the convolutions have no ReLU", inner="")
+network_late = network_wrong(
+    "network_late", "only the last convolution of a block has a ReLU", inner="last"
+)
+network_bare = network_wrong(
+    "network_bare", "the two hidden fully connected layers have no ReLU", dense=None
+)
+network_cut = network_wrong("network_cut", "the logits go through a ReLU", last="relu")
+network_softmax = network_wrong("network_softmax", "the network ends in a softmax", last="softmax")
+network_double = network_wrong(
+    "network_double", "the channels double in the last block too", widths=(12, 24, 48, 96, 192)
+)
+network_one = network_wrong("network_one", "there is one hidden fully connected layer", hidden=1)
+network_wide = network_wrong(
+    "network_wide", "there is one of 3 x 3 x 1 x 16", widths=(16, 32, 64, 128, 128)
+)
+network_undropped = network_wrong("network_undropped", "the Dropout is missing", drop=0)
+network_fifth = network_wrong("network_fifth", "the dropouts drop 0.2 and 0.2", drop=0.2)
+network_glorot = network_wrong("network_glorot", "starts by Glorot's rule", start="glorot_uniform")
+network_small = network_wrong(
+    "network_small",
+    "; He's rule asks for",
+    start=keras.initializers.RandomNormal(stddev=0.01),
+)
 
 
-@wrong("vgg_block", "the pooling is padded")
-def block_padded_pool(*arguments):
-    return block(lambda: keras.layers.MaxPooling2D(2, padding="same"))(*arguments)
+@wrong("network", "`blocks` is not used: this is A again")
+def network_always_a(blocks):
+    return vgg((1, 1, 2, 2, 2))
 
 
-@wrong("vgg_block", "the convolutions should have `channels` output channels")
-def block_input_channels(input_shape, channels, layers):
-    return block(pool)(input_shape, input_shape[-1], layers)
+@wrong("network", "there is a pooling after each convolution")
+def network_pooled_often(blocks):
+    image = x = keras.Input((28, 28, 1))
+    for channels, count in zip((12, 24, 48, 96, 96), blocks, strict=True):
+        for _ in range(count):
+            x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+            x = keras.layers.MaxPooling2D(2, padding="same")(x)
+    x = keras.layers.Flatten()(x)
+    for _ in range(2):
+        x = keras.layers.Dropout(0.5)(keras.layers.Dense(128, "relu")(x))
+    return keras.Model(image, keras.layers.Dense(10)(x))
 
 
-@wrong("vgg_block", "there is only one convolution")
-def block_one(input_shape, channels, layers):
-    return block(pool)(input_shape, channels, 1)
+@wrong("network", "the last block has no pooling")
+def network_open(blocks):
+    model = vgg(blocks)
+    x = model.layers[-8].output  # the last convolution; the last pooling follows it
+    x = keras.layers.Flatten()(x)
+    for _ in range(2):
+        x = keras.layers.Dropout(0.5)(keras.layers.Dense(128, "relu")(x))
+    return keras.Model(model.input, keras.layers.Dense(10)(x))
 
 
-@wrong("vgg_block", "the same layer is used again")
-def block_shared(input_shape, channels, layers):
-    image = keras.Input(input_shape)
-    x = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")(image)
-    again = keras.layers.Conv2D(channels, 3, padding="same", activation="relu")
-    for _ in range(layers - 1):
-        x = again(x)
-    return keras.Model(image, pool()(x))
+@wrong("network", "stops with ValueError")
+def network_valid_pools(blocks):
+    return vgg(blocks, pool=lambda: keras.layers.MaxPooling2D(2))
 
 
-@wrong("vgg_block", "the convolutions have no bias")
-def block_without_bias(*arguments):
-    return block(pool, use_bias=False)(*arguments)
+@wrong("network", "the network has 1 dropouts")
+def network_one_dropout(blocks):
+    model = vgg(blocks, drop=0)
+    x = keras.layers.Dropout(0.5)(model.layers[-2].output)
+    return keras.Model(model.input, keras.layers.Dense(10)(x))
 
 
-@wrong("vgg_block", "the windows are 5 x 5")
-def block_five(*arguments):
-    return block(pool, size=5)(*arguments)
+@wrong("network", "this is what a layer gave back, not yet a model")
+def network_tensor(blocks):
+    return vgg(blocks).outputs[0]
 
 
-@wrong("vgg_block", "there is batch normalisation in it")
-def block_batch_norm(input_shape, channels, layers):
-    made = []
-    for _ in range(layers):
-        made += [keras.layers.Conv2D(channels, 3, padding="same")]
-        made += [keras.layers.BatchNormalization(), keras.layers.ReLU()]
-    return keras.Sequential([keras.Input(input_shape), *made, pool()])
+@right("network")
+def network_of_the_course(blocks):
+    return VGG(**{**SMALL, "depth": "B" if blocks[0] == 2 else "A"})
 
 
-@wrong("vgg_block", "there is no ReLU")
-def block_linear(*arguments):
-    return block(pool, activation=None)(*arguments)
-
-
-@wrong("vgg_block", "only the last convolution has a ReLU")
-def block_late_relu(*arguments):
-    return block(keras.layers.ReLU, pool, activation=None)(*arguments)
-
-
-@wrong("vgg_block", "the last convolution lacks its ReLU")
-def block_open_end(input_shape, channels, layers):
-    made = [
-        keras.layers.Conv2D(channels, 3, padding="same", activation="relu" if i else None)
-        for i in reversed(range(layers))
-    ]
-    return keras.Sequential([keras.Input(input_shape), *made, pool()])
-
-
-@wrong("vgg_block", "this is average pooling")
-def block_average(*arguments):
-    return block(lambda: keras.layers.AveragePooling2D(2))(*arguments)
-
-
-@wrong("vgg_block", "the pooling window is 3 pixels wide")
-def block_overlapping(*arguments):
-    return block(lambda: keras.layers.MaxPooling2D(3, 2))(*arguments)
-
-
-@wrong("vgg_block", "return a keras.Model; this is a list")
-def block_list(input_shape, channels, layers):
-    return [keras.layers.Conv2D(channels, 3) for _ in range(layers)]
-
-
-@wrong("vgg_block", "the model should have one input of shape (13, 13, 4)")
-def block_at_full_size(input_shape, channels, layers):
-    return block(pool)((56, 56, 128), channels, layers)
-
-
-@right("vgg_block")
-def block_functional(input_shape, channels, layers):
-    image = x = keras.Input(input_shape)
-    for _ in range(layers):
-        x = keras.ops.relu(keras.layers.Conv2D(channels, (3, 3), padding="same")(x))
-    return keras.Model(image, keras.layers.MaxPool2D((2, 2), (2, 2))(x))
-
-
-@right("vgg_block")
-def block_padded_by_hand(input_shape, channels, layers):
-    model = keras.Sequential([keras.Input(input_shape)])
-    while len(model.layers) < 3 * layers:
-        model.add(keras.layers.ZeroPadding2D(1))
-        model.add(keras.layers.Conv2D(channels, 3))
-        model.add(keras.layers.Activation("relu"))
-    model.add(pool())
+@right("network")
+def network_sequential(blocks):
+    he = {"kernel_initializer": keras.initializers.HeUniform()}
+    model = keras.Sequential()
+    for channels, count in zip((12, 24, 48, 96, 96), blocks, strict=True):
+        for _ in range(count):
+            model.add(keras.layers.ZeroPadding2D(1))
+            model.add(keras.layers.Conv2D(channels, 3, **he))
+            model.add(keras.layers.ReLU())
+        model.add(keras.layers.MaxPooling2D(2, padding="same"))
+    model.add(keras.layers.GlobalAveragePooling2D())  # of one pixel
+    for _ in range(2):
+        model.add(keras.layers.Dense(128, "relu", **he))
+        model.add(keras.layers.Dropout(0.5))
+    model.add(keras.layers.Dense(10, **he))
     return model
 
 
-@right("vgg_block")
-def block_functional_in_a_class(*arguments):
-    return in_a_class(block_functional)(*arguments)
+@right("network")
+def network_in_a_class(blocks):
+    return in_a_class(vgg)(blocks)
 
 
-@right("vgg_block")
-def block_functional_in_a_class_called(*arguments):
-    return in_a_class(block_functional, called=True)(*arguments)
+# train
 
 
-@right("vgg_block")
-def block_without_input(input_shape, channels, layers):
-    steps = [
-        keras.layers.Conv2D(channels, 3, padding="same", activation="relu") for _ in range(layers)
-    ]
-    return keras.Sequential([*steps, keras.layers.MaxPooling2D(2)])
+def trained(x, labels, epochs, optimizer=None, build=network_of_the_course):
+    keras.utils.set_random_seed(0)
+    model = build((1, 1, 2, 2, 2))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.Adam(1.5e-3), loss)
+    model.fit(x, labels, 32, epochs, verbose=0)
+    return model
 
 
-@wrong("vgg_block", "has a stride. VGG's convolutions keep the size")
-def block_strided(input_shape, channels, layers):
-    steps = [
-        keras.layers.Conv2D(channels, 3, 1 + (i == layers - 1), "same", activation="relu")
-        for i in range(layers)
-    ]
-    return keras.Sequential([keras.Input(input_shape), *steps])
+@wrong("train", "it says class")
+def train_not_at_all(x, labels):
+    model = network_of_the_course((1, 1, 2, 2, 2))
+    model.layers[-1].bias.assign(np.eye(10)[3] * 100)
+    return model
 
 
-@wrong("vgg_block", "there is a Dropout layer in it")
-def block_dropout(*arguments):
-    model = block_functional(*arguments)
-    return keras.Sequential([*model.layers, keras.layers.Dropout(0.5)])
+@wrong("train", "it has not learned")
+def train_another_model(x, labels):
+    keras.utils.set_random_seed(0)
+    return network_of_the_course((1, 1, 2, 2, 2))
 
 
-# signal_sizes
+@wrong("train", "the learning rate is too high")
+def train_to_nan(x, labels):
+    return trained(x[:320], labels[:320], 1, keras.optimizers.SGD(1e4))
 
 
-def chain(factor, size, inputs):
-    sizes = []
-    for n in inputs:
-        size = size * factor(n)
-        sizes.append(size)
-    return sizes
+@wrong("train", "this model has 7,850 parameters")
+def train_other(x, labels):
+    return keras.Sequential(
+        [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
 
 
-@wrong("signal_sizes", "the ReLU is forgotten")
-def sizes_without_relu(size, inputs, spread):
-    return chain(lambda n: spread * n**0.5, size, inputs)
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    model = train_other(x, labels)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.fit(x[:64], labels[:64], verbose=0)
 
 
-@wrong("signal_sizes", "the half stands outside the root")
-def sizes_half_outside(size, inputs, spread):
-    return chain(lambda n: spread * n**0.5 / 2, size, inputs)
+@wrong("train", "not yet a model")
+def train_logits(x, labels):
+    return network_of_the_course((1, 1, 2, 2, 2)).outputs[0]
 
 
-@wrong("signal_sizes", "the root is missing")
-def sizes_without_root(size, inputs, spread):
-    return chain(lambda n: spread * n / 2, size, inputs)
+@right("train")
+def train_rmsprop(x, labels):
+    return trained(x, labels, 3, keras.optimizers.RMSprop(1e-3))
 
 
-@wrong("signal_sizes", "the spread is squared")
-def sizes_of_variance(size, inputs, spread):
-    return chain(lambda n: spread**2 * (n / 2) ** 0.5, size, inputs)
+# mended
+
+DIES = "the signal dies on its way"
 
 
-@wrong("signal_sizes", "each layer starts from the first size")
-def sizes_not_chained(size, inputs, spread):
-    return [size * spread * (n / 2) ** 0.5 for n in inputs]
+@functools.cache
+def spread(power, factor=1.0):
+    """Return a rule n -> initializer with the standard deviation factor * (2 / n) ** power."""
+    return lambda n: keras.initializers.RandomNormal(stddev=factor * (2 / n) ** power)
 
 
-@wrong("signal_sizes", "the first size is forgotten")
-def sizes_from_one(size, inputs, spread):
-    return chain(lambda n: spread * (n / 2) ** 0.5, 1.0, inputs)
+def plain(rule, channels=(8, 16, 32), norm=False, outer=False):
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.AveragePooling2D(2)(image)
+    for width in channels:
+        for _ in range(4):
+            start = rule(9 * x.shape[-1])
+            x = keras.layers.Conv2D(width, 3, padding="same", kernel_initializer=start)(x)
+            x = keras.layers.BatchNormalization()(x) if norm else x
+            x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(2)(x)
+    return keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
 
 
-@wrong("signal_sizes", "the first size stands in the list")
-def sizes_with_the_first(size, inputs, spread):
-    return [size, *chain(lambda n: spread * (n / 2) ** 0.5, size, inputs)]
+def mended_cause(cause, says):
+    def answer():
+        return cause, None
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
 
 
-@wrong("signal_sizes", "only the last size came back")
-def sizes_last(size, inputs, spread):
-    return chain(lambda n: spread * (n / 2) ** 0.5, size, inputs)[-1]
+mended_rate = mended_cause("learning rate too low", "at a rate ten times as high")
+mended_few = mended_cause("too few pictures", "learned by heart")
+mended_dead = mended_cause("dead units", "a dead unit gives zero to every picture")
+mended_deep = mended_cause("too deep without shortcuts", "can be trained as they stand")
+mended_own_words = mended_cause("bad start", "the cause should be one of")
 
 
-@right("signal_sizes")
-def sizes_cumulative(size, inputs, spread):
-    return size * np.cumprod(spread * np.sqrt(np.array(inputs) / 2))
+@wrong("mended", "the signal still dies")
+def mended_unchanged():
+    return DIES, plain(spread(1))
 
 
-# as_kernel
+@wrong("mended", "now the signal explodes")
+def mended_ones():
+    return DIES, plain(lambda n: keras.initializers.RandomNormal(stddev=1.0))
 
 
-@wrong("as_kernel", "the channels are taken first, as in PyTorch")
-def kernel_from_torch(weights, height, width):
-    units = weights.shape[1]
-    return weights.reshape(-1, height, width, units).transpose(1, 2, 0, 3)
+@wrong("mended", "there is a normalisation in it")
+def mended_normalised():
+    return DIES, plain(spread(1), norm=True)
 
 
-@wrong("as_kernel", "the axes are (channels, height, width, units)")
-def kernel_channels_first(weights, height, width):
-    return weights.reshape(-1, height, width, weights.shape[1])
+@wrong("mended", "this is another network")
+def mended_wide():
+    return DIES, plain(spread(0.5), (16, 32, 64))
 
 
-@wrong("as_kernel", "height and width are swapped")
-def kernel_swapped(weights, height, width):
-    return weights.reshape(width, height, -1, weights.shape[1])
+@wrong("mended", "cannot be reached one by one")
+def mended_inside():
+    return DIES, in_a_class(lambda: plain(spread(0.5)), called=True)()
 
 
-@wrong("as_kernel", "the columns are taken before the rows")
-def kernel_columns_first(weights, height, width):
-    return weights.reshape(width, height, -1, weights.shape[1]).transpose(1, 0, 2, 3)
+@wrong("mended", "there should be 2: the cause, the mended network")
+def mended_alone():
+    return plain(spread(0.5))
 
 
-@wrong("as_kernel", "the last two axes are swapped")
-def kernel_last_swapped(weights, height, width):
-    return weights.reshape(height, width, -1, weights.shape[1]).swapaxes(-1, -2)
+@wrong("mended", "return a keras.Model; this is a float")
+def mended_number():
+    return DIES, 0.118
 
 
-@wrong("as_kernel", "the units are mixed up")
-def kernel_units_first(weights, height, width):
-    return weights.reshape(weights.shape[1], height, width, -1)
+@right("mended")
+def mended_by_name():
+    return [DIES, plain(lambda n: "he_normal")]
 
 
-@wrong("as_kernel", "the kernel is turned around")
-def kernel_flipped(weights, height, width):
-    return weights.reshape(height, width, -1, weights.shape[1])[::-1, ::-1]
+# other_remedy
+
+HARMLESS = "with batch normalisation a small start does no harm"
 
 
-@wrong("as_kernel", "nothing changed")
-def kernel_unchanged(weights, height, width):
-    return weights
+def measured(predict, measure, shares=(0.5, 1), forms=(False, True)):
+    predict(HARMLESS)
+    return {(s, n): measure(s, n) for s in shares for n in forms}
 
 
-@wrong("as_kernel", "stops with ValueError")
-def kernel_of_vgg(weights, height, width):
-    return weights.reshape(height, width, 512, -1)
+@wrong("other_remedy", "predict first, then measure")
+def remedy_unpredicted(predict, measure):
+    measure(1, True)
+    return HARMLESS
 
 
-@right("as_kernel")
-def kernel_by_loops(weights, height, width):
-    channels = len(weights) // (height * width)
-    kernel = np.zeros((height, width, channels, weights.shape[1]))
-    for i, row in enumerate(weights):
-        pixel, channel = divmod(i, channels)
-        kernel[pixel // width, pixel % width, channel] = row
-    return kernel
+@wrong("other_remedy", "nothing was measured")
+def remedy_unmeasured(predict, measure):
+    return predict(HARMLESS)
+
+
+@wrong("other_remedy", "predict takes one of")
+def remedy_own_words(predict, measure):
+    predict("it helps")
+    return HARMLESS
+
+
+@wrong("other_remedy", "measure one small start")
+def remedy_only_he(predict, measure):
+    measured(predict, measure, (1,))
+    return HARMLESS
+
+
+@wrong("other_remedy", "with batch normalisation and without")
+def remedy_without_plain(predict, measure):
+    measured(predict, measure, forms=(True,))
+    return HARMLESS
+
+
+@wrong("other_remedy", "measure He's start too")
+def remedy_only_small(predict, measure):
+    measured(predict, measure, (0.5,))
+    return HARMLESS
+
+
+@wrong("other_remedy", "does not fit")
+def remedy_still_harm(predict, measure):
+    measured(predict, measure)
+    return "a small start does harm, with batch normalisation too"
+
+
+@wrong("other_remedy", "allowed: a number from 0.1 to 2")
+def remedy_zero(predict, measure):
+    return measured(predict, measure, (0,))
+
+
+@wrong("other_remedy", "allowed: True and False")
+def remedy_one(predict, measure):
+    return measured(predict, measure, forms=("with", "without"))
+
+
+@wrong("other_remedy", "return one of")
+def remedy_numbers(predict, measure):
+    return measured(predict, measure)
+
+
+@right("other_remedy")
+def remedy_very_small(predict, measure):
+    measured(predict, measure, (0.2, 1.0))
+    return HARMLESS
