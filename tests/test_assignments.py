@@ -51,7 +51,15 @@ def said(capsys):
 
 ALL = [(name, key) for name in NAMES for key in exercises(name)]
 # Checks of these train, or build whole networks; not in `make quick`.
-DEAR = ("train", "network", "entry", "mended", "half_a_shortcut", "what_saves_it")
+DEAR = (
+    "train",
+    "network",
+    "entry",
+    "mended",
+    "half_a_shortcut",
+    "other_remedy",
+    "what_saves_it",
+)
 
 
 def answers(*, right):
