@@ -238,7 +238,7 @@ def check_of_units(model):
         )
     deep = sum(k[0] > 1 and k[2] > 1 for k in kernels)
     if deep < 3:
-        raise Mistake(f"there are {deep} depthwise layers in it; use your unit three times.")
+        raise Mistake(f"{deep} of its layers are depthwise; use your unit three times.")
     layers = [layer for layer in model._flatten_layers() if getattr(layer, "groups", 1) > 1]
     grouped = sum(not hasattr(layer, "depth_multiplier") for layer in layers)
     if grouped < 4:

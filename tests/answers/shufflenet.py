@@ -188,7 +188,7 @@ def train_full(x, labels):
     return small((16, 20), block=lambda n, s: layers.Conv2D(n, 3, s, padding="same"))
 
 
-@wrong("train", "there are 2 depthwise layers in it")
+@wrong("train", "2 of its layers are depthwise")
 def train_two(x, labels):
     return small((36, 72))
 
