@@ -9,7 +9,8 @@ import pytest
 from notebook_tools import NOTEBOOKS
 
 from course_lib import zoo
-from course_lib.checks import networks, squeezenet
+from course_lib.checks import networks, shufflenet, squeezenet
+from course_lib.layers import BatchNormalization
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -102,3 +103,34 @@ def test_pruned_weights_that_grow_back(seed):
     assert squeezenet.error_of(found) == pytest.approx(error, abs=3)
     row = np.concatenate([w.ravel() for w in found])
     assert 100 * np.mean(row != 0) == pytest.approx(grown, abs=3)
+
+
+def test_a_shuffle_that_mixes_pixels():
+    text, space = told("11_shufflenet")
+    there = int(re.search(r"There (\d+) % of new pictures were right", text)[1])
+    places = [tuple(map(int, pair)) for pair in re.findall(r"\[0, (\d), (\d)\]", text)]
+
+    def network(shuffle):
+        image = keras.Input((28, 28, 1))
+        x = keras.layers.Conv2D(12, 3, 2, "same", use_bias=False)(image)
+        x = keras.layers.ReLU()(BatchNormalization()(x))
+        for filters, strides, first in ((60, 2, 1), (120, 2, 3), (120, 1, 3)):
+            x = shufflenet.unit_of(x, filters, 3, strides, first, shuffle)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(image, keras.layers.Dense(10)(x))
+
+    splits = networks.pictures(2000)
+    keras.utils.set_random_seed(0)
+    model = network(None)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    model.fit(*splits.train, 32, 5, verbose=0)
+    moved = network(space["shuffle"])
+    moved.set_weights(model.get_weights())
+    assert accuracy(model, *splits.validation) == pytest.approx(there, abs=6)
+    assert accuracy(moved, *splits.validation) < 20
+    x = np.arange(192.0).reshape(1, 4, 4, 12)
+    y = x.copy()
+    y[0][places[0]] += 1000
+    changed = np.asarray(space["shuffle"](x, 3)) != np.asarray(space["shuffle"](y, 3))
+    assert {(int(r), int(c)) for _, r, c, _ in np.argwhere(changed)} == set(places[1:])
