@@ -90,6 +90,19 @@ def test_a_signal_that_dies_on_its_way():
     assert accuracy(model, images, labels) == pytest.approx(right, abs=4)
 
 
+def test_a_network_that_is_built_again_for_use():
+    text, space = told("06_googlenet")
+    in_fit = int(re.search(r"main output (\d+) % are right", text)[1])
+    build, built = space["build"], []
+    space["build"] = lambda heads: built.append(build(heads)) or built[-1]
+    images, labels = networks.pictures(2000).train
+    keras.utils.set_random_seed(0)
+    used = space["friend"](images, labels)
+    history = built[0].history.history
+    assert 100 * history["main_accuracy"][-1] == pytest.approx(in_fit, abs=6)
+    assert accuracy(used, images, labels) < 30
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_pruned_weights_that_grow_back(seed):
     text, space = told("10_squeezenet")

@@ -1,422 +1,506 @@
-"""The exercises of assignment 06: the Inception module, what it costs, and how it is trained.
+"""The exercises of assignment 06: reductions within a budget, the module, the whole network.
 
-Facts: Szegedy et al. 2015, sections 4 and 5, table 1 and figure 2.
+Facts: Szegedy et al. 2015, sections 4 and 5, table 1 and figure 2; counts from the ledger's
+`googlenet_small`.
 """
+
+import functools
+from functools import partial
 
 import numpy as np
 
-from course_lib.checks import (
-    Mistake,
-    assignment,
-    expect,
-    expect_model,
-    numbers,
-    parts,
-    recognise,
-    response,
-    shaped,
-)
+from course_lib.checks import Mistake, assignment, expect, networks, numbers, recognise, shaped
 
 exercise = assignment("06_googlenet")
 
+# ---- reductions within a budget -----------------------------------------------------------------
+
+BUDGETS = (  # channels in, (1x1, 3x3, 5x5, projection), weights allowed
+    (192, (64, 128, 32, 32), 95_000),
+    (480, (192, 208, 48, 64), 300_000),
+    (20, (10, 12, 5, 6), 6_890),  # exactly what a reduction to 10 needs
+    (64, (32, 40, 16, 16), 10_000),
+    (192, (64, 128, 32, 32), 15_000),  # fewer than what does not depend on r
+)
+
+
+def weights_of(channels, filters, r, slip=""):
+    """The weights of a module whose reductions have 4 r and r channels; `slip` is a mistake."""
+    one, three, five, projection = filters
+    into = (channels, channels) if slip == "wide" else (r, r) if slip == "equal" else (4 * r, r)
+    layers = [
+        (1, channels, one),
+        (1, channels, r if slip == "equal" else 4 * r),
+        (1, channels, r),
+        (3, into[0], three),
+        (5, into[1], five),
+        (1, channels, projection),
+    ]
+    if slip == "projection":
+        layers.pop()
+    if slip == "one":
+        layers = layers[1:]
+    if slip == "free":
+        layers[1:3] = []
+    if slip == "torchvision":
+        layers[-2] = (3, r, five)
+    power = 1 if slip == "flat" else 2
+    total = sum(side**power * a * b for side, a, b in layers)
+    return total + (sum(b for *_, b in layers) if slip == "bias" else 0)
+
+
+def largest(case, slip=""):
+    """Try one number after the other."""
+    channels, filters, budget = case
+    r = 0
+    while r < 500 and weights_of(channels, filters, r + 1, slip) <= budget:
+        r += 1
+    return r
+
 
 @exercise(
     section="What is a 1 x 1 convolution good for?",
-    correct="a 1 x 1 convolution is one small fully connected layer, the same at every pixel.",
+    correct="12 of 192 channels reach the 5 x 5 kernels and 48 the 3 x 3. Every channel more costs "
+    "in two places: in the reduction, and in the kernel behind it.",
     hints=(
-        "At each pixel: the channels in, times the kernel, plus the bias; then the ReLU.",
-        "`x @ kernel` multiplies the last axis of x with the first axis of the kernel, at every "
-        "pixel at once.",
+        "Write the weights of the whole module as a function of r: six convolutions, window x "
+        "window x channels in x channels out. Which of them depend on r?",
+        "The weights are a + b * r, with a = channels * (one + projection) and b = 5 * channels + "
+        "36 * three + 25 * five. Either solve that, or try r = 1, 2, 3, ... until it is too much.",
     ),
 )
-def pointwise(answer):
-    rng = np.random.default_rng(0)
-    x, kernel, bias = rng.normal(size=(3, 5, 4)), rng.normal(size=(4, 4)), rng.normal(size=4)
-    right = np.einsum("hwi,io->hwo", x, kernel) + bias
-    expect(
-        answer(x, kernel, bias),
-        np.maximum(right, 0),
-        {
-            "the ReLU is missing: negative numbers become 0.": right,
-            "the bias is missing.": np.maximum(right - bias, 0),
-            "the bias is added after the ReLU. It belongs to the sum before it.": (
-                np.maximum(right - bias, 0) + bias
-            ),
-            "the kernel is transposed: its first axis is the channels in.": (
-                np.maximum(np.einsum("hwi,oi->hwo", x, kernel) + bias, 0)
-            ),
-            "each output channel sees one input channel only. In a 1 x 1 convolution it sees all "
-            "channels of its pixel.": np.maximum(x * np.diagonal(kernel) + bias, 0),
-            "the pixels are mixed. A 1 x 1 window sees one pixel.": (
-                np.maximum(right.mean(axis=(0, 1), keepdims=True) + 0 * right, 0)
-            ),
-        },
+def largest_reduction(answer):
+    calls = [f"largest_reduction({', '.join(map(str, case))})" for case in BUDGETS]
+    found = np.array(
+        [float(shaped(answer(*case), (), what)) for case, what in zip(BUDGETS, calls, strict=True)]
     )
-    kernel, bias = rng.normal(size=(4, 7)), rng.normal(size=7)
-    right = np.maximum(np.einsum("hwi,io->hwo", x, kernel) + bias, 0)
-    expect(answer(x, kernel, bias), right, {}, "With 4 channels in and 7 out the result")
 
+    def each(slip):
+        return [largest(case, slip) for case in BUDGETS]
 
-def cost_of(convolutions, side):
-    """Return (weights, biases, multiply-adds) of convolutions given as (window, in, out)."""
-    weights = sum(k * k * c * n for k, c, n in convolutions)
-    return weights, sum(n for *_, n in convolutions), weights * side * side
+    def exactly(case):
+        fixed = weights_of(*case[:2], 0)
+        return (case[2] - fixed) / (weights_of(*case[:2], 1) - fixed)
 
-
-def module_of(channels, filters, reduce=True):
-    """Return the module's convolutions as {name: (window, in, out)}."""
-    one, reduce3, three, reduce5, five, projection = filters
-    if not reduce:
-        return {
-            "1x1": (1, channels, one),
-            "3x3": (3, channels, three),
-            "5x5": (5, channels, five),
-        }
-    return {
-        "1x1": (1, channels, one),
-        "3x3 reduce": (1, channels, reduce3),
-        "3x3": (3, reduce3, three),
-        "5x5 reduce": (1, channels, reduce5),
-        "5x5": (5, reduce5, five),
-        "projection": (1, channels, projection),
-    }
-
-
-@exercise(
-    section="What is a 1 x 1 convolution good for?",
-    correct="module 3a: 163,696 parameters instead of 387,296, and 128 million multiply-adds "
-    "instead of 303 million. Table 1 of the paper prints 159K (of 1,024, without biases) and "
-    "128M.",
-    hints=(
-        "List the convolutions: window, channels in, channels out. Reduced there are six, naive "
-        "three. A pooling has no weights.",
-        "One convolution has window x window x in x out weights and `out` biases. Each weight is "
-        "used once at every pixel.",
-        "The 3 x 3 convolution of the reduced form has filters[1] channels in and filters[2] out.",
-    ),
-)
-def module_cost(answer):
-    side, channels, filters = 28, 192, (64, 96, 128, 16, 32, 32)
-    names = ("parameters", "multiply-adds")
-
-    def called(reduce):
-        result = parts(answer(side, channels, filters, reduce), names)
-        return [shaped(one, (), name) for one, name in zip(result, names)]
-
-    reduced, naive = called(True), called(False)
-    right = {reduce: module_of(channels, filters, reduce) for reduce in (True, False)}
-
-    def wrong(change, reduce=True):
-        changed = change(dict(right[reduce]))
-        weights, biases, work = cost_of(changed.values(), side)
-        return [weights + biases, work]
-
-    def with_input(convolutions):
-        return {name: (k, channels, n) for name, (k, _, n) in convolutions.items()}
-
-    def without(*gone):
-        return lambda c: {name: conv for name, conv in c.items() if name not in gone}
-
-    def flat(convolutions):
-        return {name: (k**0.5, c, n) for name, (k, c, n) in convolutions.items()}
-
+    exact = np.array([exactly(case) for case in BUDGETS])
     recognise(
-        reduced,
+        found,
         {
-            "reduced, 3 x 3 and 5 x 5 still see all channels of the input. They see the reduced "
-            "ones only.": wrong(with_input),
-            "reduced, the pooling's 1 x 1 projection is missing.": wrong(without("projection")),
-            "reduced, the two reductions are not counted: they are convolutions too.": (
-                wrong(without("3x3 reduce", "5x5 reduce"))
+            "3 x 3 and 5 x 5 still read all channels. They read the reduced ones, 4 r and r.": (
+                each("wide")
             ),
-            "reduced, no 1 x 1 branch is counted; it has filters[0] channels.": (
-                wrong(without("1x1"))
+            "the reduction before 3 x 3 has 4 r channels; here both have r.": each("equal"),
+            "the 1 x 1 convolution behind the pooling is not counted.": each("projection"),
+            "the branch that is a 1 x 1 convolution alone is not counted.": each("one"),
+            "the two reductions are not counted: they have weights too.": each("free"),
+            "the 5 x 5 window is counted as 3 x 3. torchvision has 3 x 3 there; the paper has "
+            "5 x 5.": each("torchvision"),
+            "the windows are squares: 9 and 25 weights for each pair of channels.": each("flat"),
+            "the biases are counted. The budget is for the weights.": each("bias"),
+            "this is one too many: with it the module is beyond the budget.": (
+                np.array(each("")) + 1
             ),
-            "reduced, the windows are squares: 3 x 3 and 5 x 5 weights for each pair of "
-            "channels.": wrong(flat),
-            "reduced, the 5 x 5 window is counted as 3 x 3. torchvision has 3 x 3 there; the paper "
-            "has 5 x 5.": wrong(lambda c: {**c, "5x5": (3, *c["5x5"][1:])}),
-            "these are the numbers of the naive form: reduce=True puts the reductions in.": (
-                wrong(dict, reduce=False)
+            "the result is rounded to the nearest; rounded up it breaks the budget.": (
+                np.maximum(np.round(exact), 0)
+            ),
+            "the result is not whole. Round down.": exact,
+            "the result is not whole, and where nothing fits it should be 0. Round down.": (
+                np.maximum(exact, 0)
+            ),
+            "where even r = 1 is too much the result should be 0, not a number below it.": (
+                np.floor(exact)
+            ),
+            "a module that has exactly as many weights as the budget is allowed.": (
+                np.maximum(np.ceil(exact) - 1, 0)
             ),
         },
+        1e-9,
     )
-    for reduce, got, form in ((True, reduced, "reduced"), (False, naive, "naive")):
-        weights, biases, work = cost_of(right[reduce].values(), side)
-        if not reduce:
-            recognise(
-                got,
-                {
-                    "reduce=False gives the same as reduce=True. The naive form has no reductions "
-                    "and no projection.": wrong(dict),
-                    "naive, the pooling has no weights: there is no projection.": wrong(
-                        lambda c: {**c, "projection": right[True]["projection"]}, reduce=False
-                    ),
-                },
-            )
-        outputs = sum(filters[i] for i in (0, 2, 4, 5))
-        expect(
-            got[0],
-            weights + biases,
-            {
-                f"{form}, the biases are missing from the parameters.": weights,
-                f"{form}, every convolution has biases, the 1 x 1 reductions too.": (
-                    weights + outputs
-                ),
-                f"{form}, one bias for each output channel, not for each input channel.": (
-                    weights + sum(c for _, c, _ in right[reduce].values())
-                ),
-            },
-            f"{form.capitalize()}, the number of parameters",
+    for case, result, what in zip(BUDGETS, found, calls, strict=True):
+        expect(result, largest(case), {}, what)
+
+
+# ---- build --------------------------------------------------------------------------------------
+
+
+def layers_of(image, filters, slip=""):
+    """The reduced module on a tensor; `slip` names a mistake to make."""
+    from keras import layers
+
+    one, reduce3, three, reduce5, five, projection = filters
+
+    def conv(x, channels, side, active=True):
+        active = active and slip != "linear"
+        return layers.Conv2D(channels, side, padding="same", activation="relu" if active else None)(
+            x
         )
-        expect(
-            got[1],
-            work,
-            {
-                f"{form}, the multiply-adds are those of one pixel.": weights,
-                f"{form}, the output has side x side pixels.": weights * side,
-                f"{form}, do not count two operations for a multiply-add.": 2 * work,
-                f"{form}, biases are no multiply-adds.": (weights + biases) * side**2,
-            },
-            f"{form.capitalize()}, the number of multiply-adds",
-        )
-    other = answer(14, 480, (192, 96, 208, 16, 48, 64), True)
-    expect(numbers(other), [376_176, 73_608_192], {}, "For module 4a the pair")
+
+    def pool(x):
+        if slip == "mean":
+            return layers.AveragePooling2D(3, 1, padding="same")(x)
+        if slip == "two":
+            return layers.MaxPooling2D(2, 1, padding="same")(x)
+        return layers.MaxPooling2D(3, 1, padding="same")(x)
+
+    squeezed = slip != "squeezed"  # does a ReLU follow the reductions?
+    if slip == "naive":
+        branches = [conv(image, one, 1), conv(image, three, 3), conv(image, five, 5), pool(image)]
+    else:
+        small, large = conv(image, reduce3, 1, squeezed), conv(image, reduce5, 1, squeezed)
+        if slip == "crossed":
+            small, large = conv(image, reduce5, 1), conv(image, reduce3, 1)
+        branches = [
+            conv(image, one, 1),
+            conv(small, three, 3),
+            conv(large, five, 3 if slip == "torchvision" else 5),
+            pool(conv(image, projection, 1))
+            if slip == "early"
+            else conv(pool(image), projection, 1),
+        ]
+        if slip == "behind":
+            branches[1] = conv(conv(image, three, 3), reduce3, 1)
+            branches[2] = conv(conv(image, five, 5), reduce5, 1)
+        if slip == "chain":
+            x = branches[0]
+            x = conv(conv(x, reduce3, 1), three, 3)
+            x = conv(conv(x, reduce5, 1), five, 5)
+            return conv(pool(x), projection, 1)
+        if slip == "bare":
+            branches[3] = pool(image)
+    if slip == "swapped":
+        branches[1], branches[2] = branches[2], branches[1]
+    if slip == "first":
+        branches = branches[::-1]
+    return layers.Concatenate()(branches)
 
 
-def padded(x, border, value=0.0):
-    return np.pad(x, ((border, border), (border, border), (0, 0)), constant_values=value)
+def a_module(shape, filters, slip=""):
+    import keras
+
+    image = keras.Input(shape)
+    return keras.Model(image, layers_of(image, filters, slip))
 
 
-def convolve(x, kernel, bias):
-    """Convolve (height, width, in) with (k, k, in, out), the size kept."""
-    side = kernel.shape[0]
-    windows = np.lib.stride_tricks.sliding_window_view(padded(x, side // 2), (side, side), (0, 1))
-    return np.einsum("hwcij,ijco->hwo", windows, kernel) + bias
+CASES = (((9, 10, 5), (3, 4, 6, 2, 5, 7)), ((6, 6, 8), (4, 6, 8, 3, 4, 5)))
+MODULE_SLIPS = {
+    "this is the naive form. The reductions and the projection are missing.": "naive",
+    "the 5 x 5 branch is concatenated before the 3 x 3 one.": "swapped",
+    "the branches are concatenated in the reverse order.": "first",
+    "there is average pooling in it. The paper's modules take the largest.": "mean",
+    "the pooling's window is 2 x 2. It is 3 x 3 at stride 1.": "two",
+    "the projection comes before the pooling. It comes behind.": "early",
+    "the pooling hands on all channels: its 1 x 1 convolution is missing.": "bare",
+    "there is no ReLU. One follows each convolution.": "linear",
+    "the two reductions have no ReLU. One follows each convolution.": "squeezed",
+    "the kernel is 3 x 3 where it should be 5 x 5. torchvision has that; the paper has 5 x 5.": (
+        "torchvision"
+    ),
+    "filters[1] and filters[3] are swapped: the first is the reduction before 3 x 3.": "crossed",
+    "the 1 x 1 convolutions come after 3 x 3 and 5 x 5. There they save nothing.": "behind",
+    "the branches stand one behind the other. All four read the module's input.": "chain",
+}
 
 
-def pool(x, reduce=np.nanmax):
-    """Pool 3 x 3 at stride 1, the size kept; what lies outside does not count."""
-    windows = np.lib.stride_tricks.sliding_window_view(padded(x, 1, np.nan), (3, 3), (0, 1))
-    return reduce(windows, axis=(-2, -1))
-
-
-def relu(x):
-    return np.maximum(x, 0)
+@functools.cache
+def module_maker(case, slip=""):
+    return partial(a_module, *case, slip)
 
 
 @exercise(
     section="Four branches, two forms",
-    correct="this is figure 2b of the paper. Nine of these modules make GoogLeNet.",
+    correct="this is the module of figure 2b. Nine of them are the network.",
     hints=(
-        "Four branches start from the same input. keras.layers.Concatenate() joins their outputs "
-        "along the channels.",
-        "keras.layers.Conv2D(channels, side, padding='same', activation='relu') is a convolution "
-        "with its ReLU. The pooling is keras.layers.MaxPooling2D(3, 1, padding='same').",
-        "Begin with image = keras.Input(input_shape), end with keras.Model(image, joined). The "
-        "second branch is a 1 x 1 convolution with filters[1] channels, then a 3 x 3 with "
-        "filters[2].",
+        "keras.layers.Conv2D(channels, side, padding='same', activation='relu')(x) for each of the "
+        "six convolutions. All four branches begin with the same keras.Input.",
+        "MaxPooling2D(3, 1, padding='same') keeps the size. At the end "
+        "keras.layers.Concatenate()([one, three, five, pooled]) and keras.Model(image, y).",
     ),
 )
 def inception(answer):
+    for case in CASES:
+        mistakes = {text: module_maker(case, slip) for text, slip in MODULE_SLIPS.items()}
+        networks.expect_network(answer(*case), case[0], module_maker(case), mistakes)
 
-    shape, filters = (7, 6, 5), (2, 3, 4, 6, 7, 8)
-    one, reduce3, three, reduce5, five, projection = filters
-    model = answer(shape, filters)
-    model = expect_model(model, shape)
-    kernels = {
-        tuple(w.shape): w for w in model.trainable_weights if len(w.shape) == 4
-    }  # every shape is another: the channel counts differ
-    wanted = {
-        "1x1": (1, 1, 5, one),
-        "3x3_reduce": (1, 1, 5, reduce3),
-        "3x3": (3, 3, reduce3, three),
-        "5x5_reduce": (1, 1, 5, reduce5),
-        "5x5": (5, 5, reduce5, five),
-        "projection": (1, 1, 5, projection),
-    }
-    reasons = {
-        (3, 3, 5, three): "the 3 x 3 convolution sees all channels of the input. Put a 1 x 1 "
-        "convolution with filters[1] channels before it.",
-        (5, 5, 5, five): "the 5 x 5 convolution sees all channels of the input. Put a 1 x 1 "
-        "convolution with filters[3] channels before it.",
-        (3, 3, reduce5, five): "the largest window is 3 x 3, as in torchvision. The paper's is "
-        "5 x 5.",
-        (3, 3, 5, projection): "the projection after the pooling is 1 x 1, not 3 x 3.",
-    }
-    for wrong, reason in reasons.items():
-        if wrong in kernels:
-            raise Mistake(reason)
-    if (1, 1, 5, projection) not in kernels:
-        raise Mistake("the 1 x 1 convolution after the pooling, the projection, is missing.")
-    for name, kernel in wanted.items():
-        if kernel not in kernels:
-            raise Mistake(
-                f"there is no convolution with the kernel of {name.replace('_', ' ')}, {kernel}. "
-                f"Kernels of this model: {', '.join(map(str, kernels))}."
-            )
-    total = one + three + five + projection
-    if tuple(model.output_shape[1:]) != (*shape[:2], total):
+
+INPUT = (28, 28, 1)
+
+
+def course_network(**changes):
+    from course_lib.googlenet import SMALL, GoogLeNet
+
+    return GoogLeNet(**{**SMALL, **changes})
+
+
+def other_network(slip):
+    """The small GoogLeNet with a mistake."""
+    import keras
+    from keras import layers
+
+    from course_lib.googlenet import MODULES
+    from course_lib.layers import LocalResponseNormalization
+
+    def pool(x):
+        padding = "valid" if x.shape[1] % 2 and slip != "same" else "same"
+        return layers.MaxPooling2D(2 if slip == "narrow" else 3, 2, padding)(x)
+
+    def normal(x):
+        return x if slip == "bare" else LocalResponseNormalization()(x)
+
+    image = keras.Input(INPUT)
+    active = None if slip == "linear" else "relu"
+    x = layers.Conv2D(8, 3, padding="same", activation=active)(image)
+    if slip != "open":
+        x = normal(pool(x)) if slip == "late" else pool(normal(x))
+    else:
+        x = normal(x)
+    for name, filters in MODULES.items():
+        if name in ("4a", "5a") and slip != name:
+            x = pool(x)
+        x = layers_of(x, [n // 8 for n in filters])
+    x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10)(x))
+
+
+OTHERS = {
+    text: partial(other_network, slip)
+    for text, slip in {
+        "the local response normalisation behind the first convolution is missing.": "bare",
+        "the normalisation comes after the pooling. It comes before.": "late",
+        "the first convolution has no ReLU.": "linear",
+        "there is no pooling before module 3a.": "open",
+        "there is no pooling before module 4a.": "4a",
+        "there is no pooling before module 5a.": "5a",
+        "the last pooling is padded: 7 x 7 should become 3 x 3, with padding='valid'.": "same",
+        "the poolings are 2 x 2. GoogLeNet's overlap, 3 x 3 at stride 2.": "narrow",
+        "the maps are flattened. The paper takes the mean of each map.": "flat",
+    }.items()
+} | {
+    "the modules are naive ones.": partial(course_network, reduce=False),
+    "there is a hidden fully connected layer before the last. The mean replaced it.": (
+        partial(course_network, head="dense")
+    ),
+}
+
+
+@exercise(
+    section="The network",
+    correct="93,108 parameters, as in the ledger, nine modules and three poolings, and from the "
+    "same weights the same logits as the course's network.",
+    hints=(
+        "x = inception(x.shape[1:], [n // 8 for n in row])(x) for each row; before rows 4a and 5a "
+        "a max_pool(x, name).",
+        "First Conv2D(8, 3, padding='same', activation='relu'), LocalResponseNormalization(), "
+        "max_pool. Last GlobalAveragePooling2D(), Dropout(0.4), Dense(10).",
+    ),
+)
+def network(answer):
+    import keras
+
+    model = networks.a_model(answer(), INPUT)
+    networks.expect_network(model, INPUT, course_network, OTHERS, scale=100.0)
+    rates = [x.rate for x in model._flatten_layers() if isinstance(x, keras.layers.Dropout)]
+    if rates != [0.4]:
+        shown = ", ".join(f"{rate:g}" for rate in rates)
+        raise Mistake(f"there should be one dropout, of 0.4; it drops {shown}.")
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED, PARAMETERS = 2_000, 0.50, 15_000
+
+
+def check_modules(model):
+    """Raise `Mistake` unless a network is small and made of modules."""
+    import keras
+
+    if model.count_params() > PARAMETERS:
+        raise Mistake(f"it has {model.count_params():,} parameters; {PARAMETERS:,} are allowed.")
+    five = [w for w in model.weights if tuple(w.shape[:2]) == (5, 5) and len(w.shape) == 4]
+    if len(five) < 2:
         raise Mistake(
-            f"from {shape} the model makes {tuple(model.output_shape[1:])}, it should make "
-            f"{(*shape[:2], total)}: 1x1, 3x3, 5x5 and projection, concatenated along the channels."
+            f"there are {len(five)} kernels of 5 x 5 in it: use your `inception` twice or more."
         )
-    weights = sum(int(np.prod(kernel)) for kernel in wanted.values())
-    biases = one + reduce3 + three + reduce5 + five + projection
-    expect(
-        model.count_params(),
-        weights + biases,
-        {
-            "the convolutions have no biases. The paper's have.": weights,
-            "there is batch normalisation in it. The paper has none.": weights + 5 * biases,
-            "there is batch normalisation in place of the biases, as in torchvision. The paper has "
-            "biases and none of it.": weights + 4 * biases,
-        },
-        "The number of parameters",
+    if any(isinstance(layer, keras.layers.Flatten) for layer in model._flatten_layers()):
+        raise Mistake(
+            "there is a Flatten in it. Before the last layer stands the mean of each map."
+        )
+
+
+@exercise(
+    section="Train it",
+    correct="branches of three sizes, under 15,000 parameters, and it knows its clothes.",
+    hints=(
+        "A first convolution to 16 channels at stride 2, a module, MaxPooling2D(2), a module, the "
+        "mean, Dense(10). For example inception(x.shape[1:], (8, 8, 16, 4, 8, 8)).",
+        "Adam at 0.005, batches of 32, four passes.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    check_modules(model)
+    return networks.expect_trained(
+        model, splits, REACHED, "More passes, smaller batches (32), or a higher rate (0.005)."
     )
-    rng = np.random.default_rng(8)
-    for weight in model.weights:
-        weight.assign(rng.normal(size=weight.shape).astype("float32"))
-    by_length = {w.shape[0]: numbers(w) for w in model.weights if len(w.shape) == 1}
-    used = {name: (numbers(kernels[k]), by_length[k[-1]]) for name, k in wanted.items()}
-    x = rng.normal(size=shape).astype("float32")
-    got = response(model, x)
-    x = x.astype("float64")
 
-    def module(inner=relu, outer=relu, last=lambda x: x, pooling=pool, order=(0, 1, 2, 3), late=1):
-        def conv(value, name, activation):
-            return activation(convolve(value, *used[name]))
 
-        fourth = conv(pooling(x), "projection", outer)
-        if not late:
-            fourth = pooling(conv(x, "projection", outer))
-        branches = [
-            conv(x, "1x1", outer),
-            conv(conv(x, "3x3_reduce", inner), "3x3", outer),
-            conv(conv(x, "5x5_reduce", inner), "5x5", outer),
-            fourth,
-        ]
-        return last(np.concatenate([branches[i] for i in order], axis=-1))
+# ---- predict, then measure ----------------------------------------------------------------------
 
-    def plain(x):
-        return x
+CHOICES = (
+    "the mean loses less",
+    "the flattened maps lose less",
+    "both lose about the same",
+    "neither loses much",
+)
 
-    expect(
-        got,
-        module(),
-        {
-            "there is no ReLU at all. One follows every convolution.": module(plain, plain),
-            "the ReLU is missing after the 1 x 1 reductions.": module(inner=plain),
-            "the ReLU is missing after the last convolution of each branch.": module(outer=plain),
-            "the pooling takes the mean. The paper's takes the maximum.": (
-                module(pooling=lambda x: pool(x, np.nanmean))
-            ),
-            "the projection stands before the pooling. It comes after it.": module(late=0),
-            "the pooling is missing: the projection sees the input itself.": module(pooling=plain),
-            "the branches are in another order: 1x1, 3x3, 5x5, pooling.": module(
-                order=(3, 0, 1, 2)
-            ),
-            "the 5 x 5 branch stands before the 3 x 3 one. The order is 1x1, 3x3, 5x5, pooling.": (
-                module(order=(0, 2, 1, 3))
-            ),
-        },
-        "With random weights the output",
-        tolerance=5e-3,  # a GPU rounds convolutions to about three digits
-    )
+
+@functools.cache
+def trained_with(head):
+    """Return a small network with that head, trained on pictures as they are."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    image = x = keras.Input(INPUT)
+    for channels, stride in ((16, 2), (32, 2), (32, 1)):
+        x = keras.layers.Conv2D(
+            channels, 3, stride, "same", activation="relu", kernel_initializer="he_normal"
+        )(x)
+    heads = {"mean": keras.layers.GlobalAveragePooling2D, "flat": keras.layers.Flatten}
+    model = keras.Model(image, keras.layers.Dense(10)(heads[head]()(x)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(5e-3), loss)
+    model.fit(*networks.pictures(3_000).train, 64, 6, verbose=0)
+    return model
+
+
+@functools.cache
+def accuracy_of(head, shift):
+    images, labels = networks.pictures(3_000).validation
+    moved = np.full_like(images, images.min())
+    moved[:, :, shift:] = images[:, :, : 28 - shift]
+    found = networks.logits_of(trained_with(head), moved).argmax(axis=1)
+    return float(100 * np.mean(found == labels))
+
+
+def measured_accuracy(head, shift):
+    if not isinstance(head, str) or head not in ("mean", "flat"):
+        raise Mistake(f"head is {head!r}; allowed: 'mean' and 'flat'.")
+    whole = isinstance(shift, (int, np.integer)) and not isinstance(shift, bool)
+    if not whole or not 0 <= shift <= 10:
+        raise Mistake(f"shift is {shift!r}; allowed: a whole number from 0 to 10.")
+    return accuracy_of(head, int(shift))
 
 
 @exercise(
     section="The last layers: pooling in the place of weights",
-    correct="no weights but those of the last layer, and any number of pixels will do.",
+    correct="a weight behind Flatten belongs to one place, and has never met this. A mean does not "
+    "ask for the place. It loses too: strides move by two pixels or not at all, and what reaches "
+    "the border is cut off.",
     hints=(
-        "First the mean over height and width: (batch, height, width, channels) becomes (batch, "
-        "channels).",
-        "x.mean(axis=(1, 2)) does it. Then a fully connected layer, without ReLU: logits.",
+        "predict('...') first, with one of the four sentences. Then measure('mean', 0), "
+        "measure('flat', 0), measure('mean', 6) and measure('flat', 6).",
+        "For each head: right at shift 0 minus right at shift 6. Compare these two losses.",
     ),
 )
-def average_head(answer):
-    rng = np.random.default_rng(5)
-    x, kernel, bias = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(5, 5)), rng.normal(size=5)
-    mean = np.einsum("bhwc->bc", x) / 12
-    logits = mean @ kernel + bias
-    exponentials = np.exp(logits)
-    expect(
-        answer(x, kernel, bias),
-        logits,
-        {
-            "the pixels are added up. Divide by their number.": 12 * mean @ kernel + bias,
-            "this is the largest pixel of each channel. Take the mean.": (
-                x.max(axis=(1, 2)) @ kernel + bias
-            ),
-            "the bias is missing.": mean @ kernel,
-            "the pictures of the batch are averaged too. Each has its own logits.": (
-                np.tile(logits.mean(axis=0), (2, 1))
-            ),
-            "there is a ReLU at the end. Logits may be negative.": relu(logits),
-            "this is the softmax. Return the logits.": (
-                exponentials / exponentials.sum(axis=1, keepdims=True)
-            ),
-            "this is one answer for each pixel: the mean over height and width is missing.": (
-                x @ kernel + bias
-            ),
-        },
-    )
-    x = rng.normal(size=(3, 2, 2, 5))
-    right = np.einsum("bhwc,co->bo", x, kernel) / 4 + bias
-    expect(answer(x, kernel, bias), right, {}, "With 2 x 2 pixels the result")
+def moved_clothes(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, measured_accuracy)
+    if not {("mean", 0), ("flat", 0)} <= set(measured):
+        raise Mistake("measure both heads at shift 0 too: what is lost is a difference.")
+    far = [s for _, s in measured if s >= 4 and {("mean", s), ("flat", s)} <= set(measured)]
+    if not far:
+        raise Mistake("measure both heads at the same shift of 4 pixels or more.")
+    shift = max(far)
+    mean, flat = (measured[head, 0] - measured[head, shift] for head in ("mean", "flat"))
+    if max(mean, flat) < 10:
+        right = CHOICES[3]
+    elif abs(mean - flat) < 10:
+        right = CHOICES[2]
+    else:
+        right = CHOICES[0] if mean < flat else CHOICES[1]
+    if concluded != right:
+        raise Mistake(
+            f"moved by {shift} pixels, the mean loses {mean:.0f} points and the flattened maps "
+            f"lose {flat:.0f}; less than ten is chance. {concluded!r} does not fit."
+        )
+    return networks.tell(answer.name, measured, concluded)
 
 
-def entropy_of(logits, labels):
-    """Return the cross-entropy of each image."""
-    return np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]
+# ---- the patient --------------------------------------------------------------------------------
+
+LEFT = "the trained weights are left behind"
+CAUSES = {
+    "overfitting": "the 2,000 pictures that are sorted wrong are those that it was trained on.",
+    "the heads are needed": "nothing of the main output comes from a head: they only read.",
+    "learning rate too high": "then the main output could not be right so often in training.",
+    "the main loss is too light": "it has the weight 1, and the main output has learned.",
+}
+
+
+@functools.cache
+def with_heads():
+    """Return the patient with its head; its weights are random numbers, and so are its answers."""
+    import keras
+    from keras import layers
+
+    def conv(x, channels):
+        return layers.Conv2D(channels, 3, 2, padding="same", activation="relu")(x)
+
+    def answers(x, name):
+        return layers.Dense(10, name=name)(layers.GlobalAveragePooling2D()(x))
+
+    image = keras.Input(INPUT)
+    x = conv(conv(image, 16), 32)
+    aux = answers(x, "aux")
+    model = keras.Model(image, {"main": answers(conv(x, 64), "main"), "aux": aux})
+    networks.fill(model)
+    return model
 
 
 @exercise(
     section="Auxiliary classifiers",
-    correct="the heads help to train and count 0.3 each. For the test error only the main one is "
-    "asked.",
+    correct="to throw a head away is to leave its output out, not to build the network again. "
+    "Whoever builds it again has to carry every weight over.",
     hints=(
-        "Three times the same: softmax, then minus the logarithm of the probability of the label, "
-        "then the mean over the pictures.",
-        "main + 0.3 * aux1 + 0.3 * aux2.",
+        "What does build(heads=False) in the last line begin with? Has it ever met a picture?",
+        'The trained network holds both outputs. keras.Model(trained.input, trained.output["main"])'
+        " has the same layers, with their weights, as far as the main output needs them.",
     ),
 )
-def total_loss(answer):
-    rng = np.random.default_rng(6)
-    heads = [2 * rng.normal(size=(6, 4)) for _ in range(3)]
-    labels = np.array([0, 3, 1, 1, 2, 0])
-    each = [entropy_of(head, labels) for head in heads]
-    main, aux1, aux2 = (float(np.mean(one)) for one in each)
-    right = main + 0.3 * aux1 + 0.3 * aux2
-    shares = [np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in heads]
-    twice = [float(np.mean(entropy_of(p, labels))) for p in shares]
-    expect(
-        answer(*heads, labels),
-        right,
-        {
-            "softmax is taken twice: the loss got probabilities where it takes logits.": (
-                twice[0] + 0.3 * twice[1] + 0.3 * twice[2]
-            ),
-            "the heads count as much as the main loss. Each counts 0.3.": main + aux1 + aux2,
-            "only the main loss is there.": main,
-            "the main loss counts 0.3 too. It counts 1.": 0.3 * (main + aux1 + aux2),
-            "only the first head is there; the paper has two.": main + 0.3 * aux1,
-            "the heads share 0.3. Each of them counts 0.3.": main + 0.15 * (aux1 + aux2),
-            "the weights make a mean (they are divided by 1.6). The paper adds the losses.": (
-                right / 1.6
-            ),
-            "the losses of the pictures are added up. Take the mean.": 6 * right,
-            "there is one loss for each picture. Take the mean.": (
-                each[0] + 0.3 * each[1] + 0.3 * each[2]
-            ),
-            "the sign is wrong: minus the logarithm of a probability is positive.": -right,
-            "the logits are added up first, and then there is one loss. Each head has its own.": (
-                float(np.mean(entropy_of(heads[0] + 0.3 * heads[1] + 0.3 * heads[2], labels)))
-            ),
-            "the logarithm has base 2. Losses here take the natural one.": right / np.log(2),
-        },
-    )
-    labels = labels[::-1].copy()
-    mean = [float(np.mean(entropy_of(head, labels))) for head in heads]
-    right = mean[0] + 0.3 * mean[1] + 0.3 * mean[2]
-    expect(answer(*heads, labels), right, {}, "With other labels the result")
+def mended(answer):
+    import keras
+
+    trained = with_heads()
+    model = networks.diagnosed(answer(trained), LEFT, CAUSES, "the network for use")
+    if isinstance(model, keras.Model) and len(getattr(model, "outputs", None) or []) > 1:
+        raise Mistake("the head is still in it: a picture gets two answers. Keep the main one.")
+    model = networks.a_model(model, INPUT)
+    x = np.random.default_rng(6).normal(size=(5, *INPUT)).astype("float32")
+    both = {k: numbers(keras.ops.convert_to_numpy(v)) for k, v in trained(x).items()}
+    main, aux = both["main"], both["aux"]
+    odds = np.exp(main - main.max(axis=1, keepdims=True))
+    again = "the trained weights are left behind again: "
+    found = networks.logits_of(model, x)
+    if found.shape == main.shape:
+        recognise(
+            found,
+            {
+                "this is the answer of the head. Thrown away is the head.": aux,
+                "the answers of head and main output are mixed. In use the main one answers.": (
+                    (main + aux) / 2
+                ),
+                "the answers of head and main output are added. In use the main one answers.": (
+                    main + aux
+                ),
+                "0.3 is the weight of the head's loss, in training. In use the main one answers.": (
+                    main + 0.3 * aux
+                ),
+                "there is a softmax behind it. The trained output gives logits.": (
+                    odds / odds.sum(axis=1, keepdims=True)
+                ),
+            },
+            1e-3,
+        )
+        ours = sum(np.prod(w.shape) for w in trained.weights) - 330
+        if model.count_params() == ours and not np.allclose(found, main, rtol=0, atol=0.01):
+            raise Mistake(again + "its layers are right, and their numbers are not the trained.")
+    expect(found, main, {}, "What the network for use makes of pictures", 1e-3)

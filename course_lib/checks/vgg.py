@@ -297,10 +297,12 @@ def check_drops(model):
     ),
 )
 def network(answer):
+    import keras
+
     for depth, blocks in DEPTHS.items():
         model = expect_model(answer(blocks), INPUT)
         start = {
-            tuple(w.shape): float(np.std(np.asarray(w)))
+            tuple(w.shape): float(np.std(keras.ops.convert_to_numpy(w)))
             for w in model.weights
             if len(w.shape) > 1 and np.prod(w.shape) >= 5_000
         }
@@ -376,7 +378,8 @@ def check_patient(model):
     layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.Conv2D)]
     try:
         probe = keras.Model(model.inputs[0], [layers[0].output, layers[-1].output])
-        first, last = (float(np.sqrt(np.mean(np.square(np.asarray(x))))) for x in probe(images))
+        outputs = map(keras.ops.convert_to_numpy, probe(images))
+        first, last = (float(np.sqrt(np.mean(np.square(x)))) for x in outputs)
     except Exception:
         raise Mistake(
             "its layers cannot be reached one by one. Return a model made as patient() makes it, "

@@ -4,645 +4,558 @@ import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
+from course_lib.googlenet import MODULES, SMALL, GoogLeNet, InceptionModule
+from course_lib.layers import LocalResponseNormalization, max_pool
 
-# pointwise
-
-
-def relu(x):
-    return np.maximum(x, 0)
+# largest_reduction
 
 
-@wrong("pointwise", "the ReLU is missing")
-def pointwise_linear(x, kernel, bias):
-    return x @ kernel + bias
+def solved(
+    projection=1,
+    one=1,
+    three=36,
+    five=25,
+    reductions=5,
+    biases=(0, 0),
+    way=lambda q: max(q // 1, 0),
+):
+    """Return an answer by division; the arguments are what it counts."""
 
-
-@wrong("pointwise", "the bias is missing")
-def pointwise_without_bias(x, kernel, bias):
-    return relu(x @ kernel)
-
-
-@wrong("pointwise", "the bias is added after the ReLU")
-def pointwise_late_bias(x, kernel, bias):
-    return relu(x @ kernel) + bias
-
-
-@wrong("pointwise", "the kernel is transposed")
-def pointwise_transposed(x, kernel, bias):
-    return relu(x @ kernel.T + bias)
-
-
-@wrong("pointwise", "each output channel sees one input channel only")
-def pointwise_depthwise(x, kernel, bias):
-    return relu(x * np.diag(kernel) + bias)
-
-
-@wrong("pointwise", "the pixels are mixed")
-def pointwise_mean(x, kernel, bias):
-    mean = x.mean(axis=(0, 1))
-    return np.broadcast_to(relu(mean @ kernel + bias), x.shape)
-
-
-@wrong("pointwise", "changes an array that it was given (argument 3)")
-def pointwise_in_place(x, kernel, bias):
-    bias += 1
-    return relu(x @ kernel + bias - 1)
-
-
-@wrong("pointwise", "With 4 channels in and 7 out the result has shape")
-def pointwise_square(x, kernel, bias):
-    c = x.shape[-1]
-    return relu(x @ kernel[:, :c] + bias[:c])
-
-
-@right("pointwise")
-def pointwise_loops(x, kernel, bias):
-    result = np.zeros((*x.shape[:2], kernel.shape[1]))
-    for row, column, out in np.ndindex(result.shape):
-        total = bias[out]
-        for channel, weight in enumerate(kernel[:, out]):
-            total += x[row, column, channel] * weight
-        result[row, column, out] = max(total, 0)
-    return result
-
-
-@right("pointwise")
-def pointwise_keras(x, kernel, bias):
-    layer = keras.layers.Conv2D(kernel.shape[1], 1, activation="relu")
-    layer.build((None, *x.shape))
-    layer.set_weights([kernel[None, None], bias])
-    return layer(x[None].astype("float32"))[0]
-
-
-# module_cost
-
-
-def listed(channels, filters, reduce):
-    one, reduce3, three, reduce5, five, projection = filters
-    if reduce:
-        return {
-            "1x1": (1, channels, one),
-            "3x3_reduce": (1, channels, reduce3),
-            "3x3": (3, reduce3, three),
-            "5x5_reduce": (1, channels, reduce5),
-            "5x5": (5, reduce5, five),
-            "projection": (1, channels, projection),
-        }
-    return {"1x1": (1, channels, one), "3x3": (3, channels, three), "5x5": (5, channels, five)}
-
-
-def costing(change=lambda convs, *_: convs, count=None):
-    """Return an answer that changes the list of convolutions, or counts them differently."""
-
-    def usual(convs, side):
-        weights = sum(k * k * c * n for k, c, n in convs)
-        return weights + sum(n for *_, n in convs), weights * side * side
-
-    def answer(side, channels, filters, reduce):
-        convs = change(listed(channels, filters, reduce), channels, filters, reduce)
-        return (count or usual)(list(convs.values()), side)
+    def answer(channels, outputs, budget):
+        a, b, c, d = outputs
+        fixed = channels * (one * a + projection * d)
+        each = reductions * channels + three * b + five * c
+        if any(biases):
+            fixed, each = fixed + a + b + c + d, each + 5
+        return way((budget - fixed) / each)
 
     return answer
 
 
-def weights_of(convs):
-    return sum(k * k * c * n for k, c, n in convs)
+def reduction_wrong(name, says, **changes):
+    answer = solved(**changes)
+    answer.__name__ = name
+    return wrong("largest_reduction", says)(answer)
 
 
-def outputs_of(convs):
-    return sum(n for *_, n in convs)
+reduction_unprojected = reduction_wrong(
+    "reduction_unprojected", "behind the pooling is not counted", projection=0
+)
+reduction_without_one = reduction_wrong(
+    "reduction_without_one", "the branch that is a 1 x 1 convolution alone", one=0
+)
+reduction_free = reduction_wrong(
+    "reduction_free", "the two reductions are not counted", reductions=0
+)
+reduction_equal = reduction_wrong("reduction_equal", "here both have r", reductions=2, three=9)
+reduction_flat = reduction_wrong("reduction_flat", "the windows are squares", three=12, five=5)
+reduction_nine = reduction_wrong("reduction_nine", "the 5 x 5 window is counted as 3 x 3", five=9)
+reduction_biased = reduction_wrong("reduction_biased", "the biases are counted", biases=(1, 1))
+reduction_exact = reduction_wrong(
+    "reduction_exact", "the result is not whole. Round down", way=lambda q: q
+)
+reduction_exact_or_zero = reduction_wrong(
+    "reduction_exact_or_zero", "and where nothing fits it should be 0", way=lambda q: max(q, 0)
+)
+reduction_rounded = reduction_wrong(
+    "reduction_rounded", "rounded to the nearest", way=lambda q: max(round(q), 0)
+)
+reduction_negative = reduction_wrong(
+    "reduction_negative", "not a number below it", way=lambda q: int(q // 1)
+)
+reduction_below = reduction_wrong(
+    "reduction_below", "exactly as many weights as the budget", way=lambda q: max(-(-q // 1) - 1, 0)
+)
 
 
-@wrong("module_cost", "reduced, 3 x 3 and 5 x 5 still see all channels of the input")
-def cost_not_reduced(*arguments):
-    return costing(lambda c, channels, *_: {k: (v[0], channels, v[2]) for k, v in c.items()})(
-        *arguments
-    )
+@wrong("largest_reduction", "still read all channels")
+def reduction_wide(channels, outputs, budget):
+    one, three, five, projection = outputs
+    fixed = channels * (one + projection + 9 * three + 25 * five)
+    return max((budget - fixed) // (5 * channels), 0)
 
 
-def leaving_out(*names):
-    return costing(lambda c, *_: {k: v for k, v in c.items() if k not in names})
+@wrong("largest_reduction", "this is one too many")
+def reduction_loop_too_far(channels, outputs, budget):
+    r = 1
+    while r <= reduction_loop(channels, outputs, budget):
+        r += 1
+    return r
 
 
-@wrong("module_cost", "reduced, the pooling's 1 x 1 projection is missing")
-def cost_without_projection(*arguments):
-    return leaving_out("projection")(*arguments)
+@wrong("largest_reduction", "should be a number")
+def reduction_words(channels, outputs, budget):
+    return "twelve"
 
 
-@wrong("module_cost", "reduced, the two reductions are not counted")
-def cost_without_reductions(*arguments):
-    return leaving_out("3x3_reduce", "5x5_reduce")(*arguments)
+@right("largest_reduction")
+def reduction_loop(channels, outputs, budget):
+    one, three, five, projection = outputs
+    r = 0
+    while True:
+        next_one = r + 1
+        weights = channels * (one + 4 * next_one + next_one + projection)
+        weights += 3 * 3 * 4 * next_one * three + 5 * 5 * next_one * five
+        if weights > budget:
+            return r
+        r = next_one
 
 
-@wrong("module_cost", "reduced, no 1 x 1 branch is counted")
-def cost_without_one(*arguments):
-    return leaving_out("1x1")(*arguments)
-
-
-@wrong("module_cost", "reduced, the windows are squares")
-def cost_flat_windows(*arguments):
-    def count(convs, side):
-        weights = sum(k * c * n for k, c, n in convs)
-        return weights + outputs_of(convs), weights * side * side
-
-    return costing(count=count)(*arguments)
-
-
-@wrong("module_cost", "reduced, the 5 x 5 window is counted as 3 x 3")
-def cost_torchvision(*arguments):
-    return costing(lambda c, *_: {k: (min(v[0], 3), *v[1:]) for k, v in c.items()})(*arguments)
-
-
-@wrong("module_cost", "these are the numbers of the naive form")
-def cost_always_naive(side, channels, filters, reduce):
-    return costing()(side, channels, filters, False)
-
-
-@wrong("module_cost", "reduce=False gives the same as reduce=True")
-def cost_always_reduced(side, channels, filters, reduce):
-    return costing()(side, channels, filters, True)
-
-
-@wrong("module_cost", "naive, the pooling has no weights")
-def cost_naive_projection(*arguments):
-    def change(convs, channels, filters, reduce):
-        return {**convs, "projection": (1, channels, filters[5])}
-
-    return costing(change)(*arguments)
-
-
-@wrong("module_cost", "reduced, the biases are missing from the parameters")
-def cost_without_biases(*arguments):
-    return costing(count=lambda c, side: (weights_of(c), weights_of(c) * side**2))(*arguments)
-
-
-@wrong("module_cost", "reduced, every convolution has biases")
-def cost_biases_of_the_output(side, channels, filters, reduce):
-    weights, work = cost_without_biases(side, channels, filters, reduce)
-    return weights + filters[0] + filters[2] + filters[4] + filters[5], work
-
-
-@wrong("module_cost", "reduced, one bias for each output channel, not for each input channel")
-def cost_input_biases(*arguments):
-    def count(convs, side):
-        weights = weights_of(convs)
-        return weights + sum(c for _, c, _ in convs), weights * side**2
-
-    return costing(count=count)(*arguments)
-
-
-def working(work):
-    return costing(
-        count=lambda c, side: (weights_of(c) + outputs_of(c), work(c, weights_of(c), side))
-    )
-
-
-@wrong("module_cost", "reduced, the multiply-adds are those of one pixel")
-def cost_one_pixel(*arguments):
-    return working(lambda c, weights, side: weights)(*arguments)
-
-
-@wrong("module_cost", "reduced, the output has side x side pixels")
-def cost_one_row(*arguments):
-    return working(lambda c, weights, side: weights * side)(*arguments)
-
-
-@wrong("module_cost", "reduced, do not count two operations")
-def cost_flops(*arguments):
-    return working(lambda c, weights, side: 2 * weights * side**2)(*arguments)
-
-
-@wrong("module_cost", "reduced, biases are no multiply-adds")
-def cost_biases_work(*arguments):
-    return working(lambda c, weights, side: (weights + outputs_of(c)) * side**2)(*arguments)
-
-
-@wrong("module_cost", "For module 4a the pair at [1] is")
-def cost_by_heart(side, channels, filters, reduce):
-    return (163_696, 128_049_152) if reduce else (387_296, 303_464_448)
-
-
-@wrong("module_cost", "one thing came back where there should be 2")
-def cost_parameters_only(side, channels, filters, reduce):
-    return costing()(side, channels, filters, reduce)[0]
-
-
-@right("module_cost")
-def cost_by_formula(side, channels, filters, reduce):
-    a, b, c, d, e, f = filters
-    if reduce:
-        weights = channels * (a + b + d + f) + 9 * b * c + 25 * d * e
-        return weights + sum(filters), side**2 * weights
-    weights = channels * (a + 9 * c + 25 * e)
-    return [weights + a + c + e, side**2 * weights]
-
-
-@right("module_cost")
-def cost_by_audit(side, channels, filters, reduce):
-    from course_lib.audit import audit
-    from course_lib.googlenet import InceptionModule
-
-    image = keras.Input((side, side, channels))
-    counted = audit(keras.Model(image, InceptionModule(filters, reduce)(image)))
-    return counted.params, counted.macs
+@right("largest_reduction")
+def reduction_numpy(channels, outputs, budget):
+    one, three, five, projection = outputs
+    r = np.arange(1, 1000)
+    weights = channels * (one + 5 * r + projection) + 36 * r * three + 25 * r * five
+    return np.count_nonzero(weights <= budget)
 
 
 # inception
 
 
-def conv(channels, side=1, activation="relu", **changes):
-    return keras.layers.Conv2D(channels, side, padding="same", activation=activation, **changes)
+def conv(x, channels, side, active="relu"):
+    return keras.layers.Conv2D(channels, side, padding="same", activation=active)(x)
 
 
-def maximum(**changes):
-    return keras.layers.MaxPooling2D(3, **{"strides": 1, "padding": "same", **changes})
+def pooled(x):
+    return keras.layers.MaxPooling2D(3, 1, padding="same")(x)
 
 
-def module(**changes):
-    """Return an answer made of branches, each {name: (filters) -> list of layers}."""
-    usual = {
-        "one": lambda f: [conv(f[0])],
-        "three": lambda f: [conv(f[1]), conv(f[2], 3)],
-        "five": lambda f: [conv(f[3]), conv(f[4], 5)],
-        "pool": lambda f: [maximum(), conv(f[5])],
-    }
-    branches = {**usual, **changes}
+def four(x, filters, pool=pooled, squeezed="relu", five=5):
+    return [
+        conv(x, filters[0], 1),
+        conv(conv(x, filters[1], 1, squeezed), filters[2], 3),
+        conv(conv(x, filters[3], 1, squeezed), filters[4], five),
+        conv(pool(x), filters[5], 1),
+    ]
 
+
+def module(input_shape, filters):
+    image = keras.Input(input_shape)
+    return keras.Model(image, keras.layers.Concatenate()(four(image, filters)))
+
+
+def module_wrong(name, says, branches):
     def answer(input_shape, filters):
         image = keras.Input(input_shape)
-        outputs = []
-        for branch in branches.values():
-            x = image
-            for layer in branch(filters):
-                x = layer(x)
-            outputs.append(x)
-        return keras.Model(image, keras.layers.Concatenate()(outputs))
+        return keras.Model(image, keras.layers.Concatenate()(branches(image, filters)))
 
-    return answer
+    answer.__name__ = name
+    return wrong("inception", says)(answer)
 
 
-def plain(channels, side=1):
-    return conv(channels, side, None)
+module_naive = module_wrong(
+    "module_naive",
+    "this is the naive form",
+    lambda x, f: [conv(x, f[0], 1), conv(x, f[2], 3), conv(x, f[4], 5), pooled(x)],
+)
+module_swapped = module_wrong(
+    "module_swapped",
+    "concatenated before the 3 x 3 one",
+    lambda x, f: [four(x, f)[i] for i in (0, 2, 1, 3)],
+)
+module_reversed = module_wrong(
+    "module_reversed", "in the reverse order", lambda x, f: four(x, f)[::-1]
+)
+module_mean = module_wrong(
+    "module_mean",
+    "there is average pooling in it",
+    lambda x, f: four(x, f, lambda y: keras.layers.AveragePooling2D(3, 1, padding="same")(y)),
+)
+module_two = module_wrong(
+    "module_two",
+    "the pooling's window is 2 x 2",
+    lambda x, f: four(x, f, lambda y: keras.layers.MaxPooling2D(2, 1, padding="same")(y)),
+)
+module_early = module_wrong(
+    "module_early",
+    "the projection comes before the pooling",
+    lambda x, f: [*four(x, f)[:3], pooled(conv(x, f[5], 1))],
+)
+module_bare = module_wrong(
+    "module_bare", "its 1 x 1 convolution is missing", lambda x, f: [*four(x, f)[:3], pooled(x)]
+)
+module_squeezed = module_wrong(
+    "module_squeezed",
+    "the two reductions have no ReLU",
+    lambda x, f: four(x, f, squeezed=None),
+)
+module_linear = module_wrong(
+    "module_linear",
+    "there is no ReLU",
+    lambda x, f: [
+        conv(x, f[0], 1, None),
+        conv(conv(x, f[1], 1, None), f[2], 3, None),
+        conv(conv(x, f[3], 1, None), f[4], 5, None),
+        conv(pooled(x), f[5], 1, None),
+    ],
+)
+module_three = module_wrong(
+    "module_three", "3 x 3 where it should be 5 x 5", lambda x, f: four(x, f, five=3)
+)
+module_crossed = module_wrong(
+    "module_crossed",
+    "filters[1] and filters[3] are swapped",
+    lambda x, f: four(x, (f[0], f[3], f[2], f[1], f[4], f[5])),
+)
+module_behind = module_wrong(
+    "module_behind",
+    "There they save nothing",
+    lambda x, f: [
+        conv(x, f[0], 1),
+        conv(conv(x, f[2], 3), f[1], 1),
+        conv(conv(x, f[4], 5), f[3], 1),
+        conv(pooled(x), f[5], 1),
+    ],
+)
 
 
-@wrong("inception", "return a keras.Model; this is a list")
-def inception_list(input_shape, filters):
-    return [conv(filters[0])]
+@wrong("inception", "the branches stand one behind the other")
+def module_chain(input_shape, filters):
+    image = x = keras.Input(input_shape)
+    for channels, side in zip(filters[:5], (1, 1, 3, 1, 5), strict=True):
+        x = conv(x, channels, side)
+    return keras.Model(image, conv(pooled(x), filters[5], 1))
 
 
-@wrong("inception", "the model should have one input of shape (7, 6, 5)")
-def inception_fixed_shape(input_shape, filters):
-    return module()((28, 28, 192), filters)
-
-
-@wrong("inception", "the model should have one output")
-def inception_not_joined(input_shape, filters):
+@wrong("inception", "stops with ValueError")
+def module_along_rows(input_shape, filters):
     image = keras.Input(input_shape)
-    return keras.Model(image, [conv(filters[0])(image), conv(filters[2], 3)(image)])
+    return keras.Model(image, keras.layers.Concatenate(axis=1)(four(image, filters)))
 
 
-@wrong("inception", "the 3 x 3 convolution sees all channels of the input")
-def inception_three_not_reduced(*arguments):
-    return module(three=lambda f: [conv(f[2], 3)])(*arguments)
+@wrong("inception", "return a keras.Model; this is a InceptionModule")
+def module_layer(input_shape, filters):
+    return InceptionModule(filters)
 
 
-@wrong("inception", "the 5 x 5 convolution sees all channels of the input")
-def inception_five_not_reduced(*arguments):
-    return module(five=lambda f: [conv(f[4], 5)])(*arguments)
-
-
-@wrong("inception", "the largest window is 3 x 3, as in torchvision")
-def inception_torchvision(*arguments):
-    return module(five=lambda f: [conv(f[3]), conv(f[4], 3)])(*arguments)
-
-
-@wrong("inception", "the projection after the pooling is 1 x 1, not 3 x 3")
-def inception_large_projection(*arguments):
-    return module(pool=lambda f: [maximum(), conv(f[5], 3)])(*arguments)
-
-
-@wrong("inception", "the 1 x 1 convolution after the pooling, the projection, is missing")
-def inception_without_projection(*arguments):
-    return module(pool=lambda f: [maximum()])(*arguments)
-
-
-@wrong("inception", "there is no convolution with the kernel of 3x3 reduce")
-def inception_reduced_twice_alike(*arguments):
-    return module(three=lambda f: [conv(f[3]), conv(f[2], 3)])(*arguments)
-
-
-@wrong("inception", "from (7, 6, 5) the model makes (7, 6, 8), it should make (7, 6, 21)")
-def inception_added(input_shape, filters):
-    joined = module()(input_shape, filters)
-    return keras.Model(joined.input, conv(8)(joined.output))
-
-
-@wrong("inception", "the convolutions have no biases")
-def inception_without_biases(*arguments):
-    def bare(channels, side=1):
-        return conv(channels, side, use_bias=False)
-
-    return module(
-        one=lambda f: [bare(f[0])],
-        three=lambda f: [bare(f[1]), bare(f[2], 3)],
-        five=lambda f: [bare(f[3]), bare(f[4], 5)],
-        pool=lambda f: [maximum(), bare(f[5])],
-    )(*arguments)
-
-
-def normalized(use_bias):
-    def unit(channels, side=1):
-        return [
-            conv(channels, side, None, use_bias=use_bias),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
-        ]
-
-    return module(
-        one=lambda f: unit(f[0]),
-        three=lambda f: unit(f[1]) + unit(f[2], 3),
-        five=lambda f: unit(f[3]) + unit(f[4], 5),
-        pool=lambda f: [maximum(), *unit(f[5])],
-    )
-
-
-@wrong("inception", "there is batch normalisation in it")
-def inception_batch_norm(*arguments):
-    return normalized(True)(*arguments)
-
-
-@wrong("inception", "there is batch normalisation in place of the biases")
-def inception_batch_norm_without_biases(*arguments):
-    return normalized(False)(*arguments)
-
-
-@wrong("inception", "there is no ReLU at all")
-def inception_linear(*arguments):
-    return module(
-        one=lambda f: [plain(f[0])],
-        three=lambda f: [plain(f[1]), plain(f[2], 3)],
-        five=lambda f: [plain(f[3]), plain(f[4], 5)],
-        pool=lambda f: [maximum(), plain(f[5])],
-    )(*arguments)
-
-
-@wrong("inception", "the ReLU is missing after the 1 x 1 reductions")
-def inception_linear_reductions(*arguments):
-    return module(
-        three=lambda f: [plain(f[1]), conv(f[2], 3)],
-        five=lambda f: [plain(f[3]), conv(f[4], 5)],
-    )(*arguments)
-
-
-@wrong("inception", "the ReLU is missing after the last convolution of each branch")
-def inception_linear_outputs(*arguments):
-    return module(
-        one=lambda f: [plain(f[0])],
-        three=lambda f: [conv(f[1]), plain(f[2], 3)],
-        five=lambda f: [conv(f[3]), plain(f[4], 5)],
-        pool=lambda f: [maximum(), plain(f[5])],
-    )(*arguments)
-
-
-@wrong("inception", "the pooling takes the mean")
-def inception_average(*arguments):
-    average = keras.layers.AveragePooling2D(3, 1, "same")
-    return module(pool=lambda f: [average, conv(f[5])])(*arguments)
-
-
-@wrong("inception", "the projection stands before the pooling")
-def inception_early_projection(*arguments):
-    return module(pool=lambda f: [conv(f[5]), maximum()])(*arguments)
-
-
-@wrong("inception", "the pooling is missing")
-def inception_without_pooling(*arguments):
-    return module(pool=lambda f: [conv(f[5])])(*arguments)
-
-
-@wrong("inception", "the branches are in another order")
-def inception_pool_first(input_shape, filters):
+@right("inception")
+def module_of_the_course(input_shape, filters):
     image = keras.Input(input_shape)
-    pooled = conv(filters[5])(maximum()(image))
-    three = conv(filters[2], 3)(conv(filters[1])(image))
-    five = conv(filters[4], 5)(conv(filters[3])(image))
-    joined = keras.layers.Concatenate()([pooled, conv(filters[0])(image), three, five])
-    return keras.Model(image, joined)
-
-
-@wrong("inception", "stops with ValueError (A `Concatenate` layer requires inputs with matching")
-def inception_pool_stride(*arguments):
-    return module(pool=lambda f: [maximum(strides=2), conv(f[5])])(*arguments)
+    return keras.Model(image, InceptionModule(filters)(image))
 
 
 @right("inception")
-def inception_as_drawn(*arguments):
-    return module()(*arguments)
-
-
-@right("inception")
-def inception_with_separate_relus(input_shape, filters):
+def module_ops(input_shape, filters):
     image = keras.Input(input_shape)
-
-    def unit(x, channels, side):
-        return keras.ops.relu(conv(channels, side, None)(x))
-
-    pooled = keras.layers.MaxPool2D((3, 3), (1, 1), "same")(image)
-    branches = [
-        unit(image, filters[0], 1),
-        unit(unit(image, filters[1], 1), filters[2], 3),
-        unit(unit(image, filters[3], 1), filters[4], 5),
-        unit(pooled, filters[5], 1),
-    ]
-    return keras.Model(image, keras.ops.concatenate(branches, axis=-1))
+    one, three, five, last = four(image, filters)
+    return keras.Model(image, keras.ops.concatenate((one, three, five, last), axis=3))
 
 
 @right("inception")
-def inception_from_the_course(input_shape, filters):
-    from course_lib.googlenet import InceptionModule
-
-    return keras.Sequential([keras.Input(input_shape), InceptionModule(filters)])
-
-
-@right("inception")
-def inception_as_drawn_in_a_class(*arguments):
-    return in_a_class(inception_as_drawn)(*arguments)
-
-
-@right("inception")
-def inception_as_drawn_in_a_class_called(*arguments):
-    return in_a_class(inception_as_drawn, called=True)(*arguments)
-
-
-@wrong("inception", "the 5 x 5 branch stands before the 3 x 3 one")
-def inception_swapped(input_shape, filters):
-    image = keras.Input(input_shape)
-    three = conv(filters[2], 3)(conv(filters[1])(image))
-    five = conv(filters[4], 5)(conv(filters[3])(image))
-    last = conv(filters[5])(maximum()(image))
-    joined = keras.layers.Concatenate()([conv(filters[0])(image), five, three, last])
-    return keras.Model(image, joined)
-
-
-# average_head
-
-
-@wrong("average_head", "the pixels are added up")
-def head_sum(x, kernel, bias):
-    return x.sum(axis=(1, 2)) @ kernel + bias
-
-
-@wrong("average_head", "this is the largest pixel of each channel")
-def head_maximum(x, kernel, bias):
-    return x.max(axis=(1, 2)) @ kernel + bias
-
-
-@wrong("average_head", "the bias is missing")
-def head_without_bias(x, kernel, bias):
-    return x.mean(axis=(1, 2)) @ kernel
-
-
-@wrong("average_head", "the pictures of the batch are averaged too")
-def head_batch_mean(x, kernel, bias):
-    return np.stack([x.mean(axis=(0, 1, 2)) @ kernel + bias] * len(x))
-
-
-@wrong("average_head", "there is a ReLU at the end")
-def head_relu(x, kernel, bias):
-    return relu(x.mean(axis=(1, 2)) @ kernel + bias)
-
-
-@wrong("average_head", "this is the softmax")
-def head_softmax(x, kernel, bias):
-    odds = np.exp(x.mean(axis=(1, 2)) @ kernel + bias)
-    return odds / odds.sum(axis=1, keepdims=True)
-
-
-@wrong("average_head", "this is one answer for each pixel")
-def head_per_pixel(x, kernel, bias):
-    return x @ kernel + bias
-
-
-@wrong("average_head", "stops with ValueError")
-def head_channel_mean(x, kernel, bias):
-    return x.mean(axis=3) @ kernel + bias
-
-
-@wrong("average_head", "With 2 x 2 pixels the result at")
-def head_fixed_size(x, kernel, bias):
-    return x.sum(axis=(1, 2)) / 12 @ kernel + bias
-
-
-@right("average_head")
-def head_mean_of_logits(x, kernel, bias):
-    return (x @ kernel + bias).mean(axis=(1, 2))
-
-
-@right("average_head")
-def head_keras(x, kernel, bias):
-    return keras.layers.GlobalAveragePooling2D()(x) @ kernel.astype("float32") + bias
-
-
-# total_loss
-
-
-def entropies(logits, labels):
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -logs[np.arange(len(labels)), labels]
-
-
-def losses(heads, labels):
-    return [entropies(head, labels).mean() for head in heads]
-
-
-def weighing(main, aux1, aux2):
-    def answer(*arguments):
-        *heads, labels = arguments
-        return np.dot((main, aux1, aux2), losses(heads, labels))
-
-    return answer
-
-
-@wrong("total_loss", "the heads count as much as the main loss")
-def loss_equal(*arguments):
-    return weighing(1, 1, 1)(*arguments)
-
-
-@wrong("total_loss", "only the main loss is there")
-def loss_main(*arguments):
-    return weighing(1, 0, 0)(*arguments)
-
-
-@wrong("total_loss", "the main loss counts 0.3 too")
-def loss_all_small(*arguments):
-    return weighing(0.3, 0.3, 0.3)(*arguments)
-
-
-@wrong("total_loss", "only the first head is there")
-def loss_one_head(*arguments):
-    return weighing(1, 0.3, 0)(*arguments)
-
-
-@wrong("total_loss", "the heads share 0.3")
-def loss_shared(*arguments):
-    return weighing(1, 0.15, 0.15)(*arguments)
-
-
-@wrong("total_loss", "the weights make a mean")
-def loss_mean_of_heads(*arguments):
-    return weighing(1 / 1.6, 0.3 / 1.6, 0.3 / 1.6)(*arguments)
-
-
-@wrong("total_loss", "the losses of the pictures are added up")
-def loss_sum(*arguments):
-    return weighing(1, 0.3, 0.3)(*arguments) * len(arguments[-1])
-
-
-@wrong("total_loss", "there is one loss for each picture")
-def loss_per_picture(main, aux1, aux2, labels):
-    aux = entropies(aux1, labels) + entropies(aux2, labels)
-    return entropies(main, labels) + 0.3 * aux
-
-
-@wrong("total_loss", "the sign is wrong")
-def loss_negative(*arguments):
-    return -weighing(1, 0.3, 0.3)(*arguments)
-
-
-@wrong("total_loss", "the logits are added up first")
-def loss_of_the_sum(main, aux1, aux2, labels):
-    return entropies(main + 0.3 * aux1 + 0.3 * aux2, labels).mean()
-
-
-@wrong("total_loss", "the logarithm has base 2")
-def loss_in_bits(*arguments):
-    return weighing(1, 0.3, 0.3)(*arguments) / np.log(2)
-
-
-@wrong("total_loss", "With other labels the result is")
-def loss_fixed_labels(main, aux1, aux2, labels):
-    return weighing(1, 0.3, 0.3)(main, aux1, aux2, np.array([0, 3, 1, 1, 2, 0]))
-
-
-@right("total_loss")
-def loss_loop(main, aux1, aux2, labels):
-    total = 0
-    for weight, logits in ((1, main), (0.3, aux1), (0.3, aux2)):
-        for row, label in zip(logits, labels):
-            total += weight * -np.log(np.exp(row[label]) / np.exp(row).sum())
-    return total / len(labels)
-
-
-@right("total_loss")
-def loss_keras(main, aux1, aux2, labels):
+def module_in_a_class(input_shape, filters):
+    return in_a_class(module)(input_shape, filters)
+
+
+# network
+
+
+def whole(
+    before=("4a", "5a"),
+    normal=lambda x: LocalResponseNormalization()(x),
+    pool=lambda x: max_pool(x, None),
+    late=False,
+    active="relu",
+    end=keras.layers.GlobalAveragePooling2D,
+    drop=0.4,
+    last=None,
+    modules=module,
+):
+    image = keras.Input((28, 28, 1))
+    x = conv(image, 8, 3, active)
+    x = normal(pool(x)) if late else pool(normal(x))
+    for name, row in MODULES.items():
+        if name in before:
+            x = pool(x)
+        x = modules(x.shape[1:], [n // 8 for n in row])(x)
+    x = end()(x)
+    if drop:
+        x = keras.layers.Dropout(drop)(x)
+    return keras.Model(image, keras.layers.Dense(10, last)(x))
+
+
+def network_wrong(name, says, **changes):
+    def answer():
+        return whole(**changes)
+
+    answer.__name__ = name
+    return wrong("network", says)(answer)
+
+
+network_plain = network_wrong(
+    "network_plain", "behind the first convolution is missing", normal=lambda x: x
+)
+network_late = network_wrong("network_late", "the normalisation comes after the pooling", late=True)
+network_linear = network_wrong("network_linear", "the first convolution has no ReLU", active=None)
+network_without_4a = network_wrong(
+    "network_without_4a", "there is no pooling before module 4a", before=("5a",)
+)
+network_without_5a = network_wrong(
+    "network_without_5a", "there is no pooling before module 5a", before=("4a",)
+)
+network_padded = network_wrong(
+    "network_padded",
+    "the last pooling is padded",
+    pool=lambda x: keras.layers.MaxPooling2D(3, 2, padding="same")(x),
+)
+network_narrow = network_wrong(
+    "network_narrow",
+    "the poolings are 2 x 2",
+    pool=lambda x: keras.layers.MaxPooling2D(2)(x),
+)
+network_flat = network_wrong("network_flat", "the maps are flattened", end=keras.layers.Flatten)
+network_undropped = network_wrong("network_undropped", "the Dropout is missing", drop=0)
+network_half = network_wrong("network_half", "it drops 0.5", drop=0.5)
+network_softmax = network_wrong("network_softmax", "ends in a softmax", last="softmax")
+
+
+@wrong("network", "the modules are naive ones")
+def network_naive():
+    return GoogLeNet(**SMALL, reduce=False)
+
+
+@wrong("network", "there is a hidden fully connected layer")
+def network_hidden():
+    return GoogLeNet(**SMALL, head="dense")
+
+
+@wrong("network", "there is no pooling before module 3a")
+def network_open():
+    model = whole(pool=lambda x: max_pool(x, None) if x.shape[-1] > 8 else x)
+    return model
+
+
+@wrong("network", "not yet a model")
+def network_tensor():
+    return keras.Input((28, 28, 1))
+
+
+@right("network")
+def network_of_the_course():
+    return GoogLeNet(**SMALL)
+
+
+@right("network")
+def network_of_layers():
+    return whole(modules=lambda shape, filters: InceptionModule(filters))
+
+
+# train
+
+
+def small(filters=((8, 8, 16, 4, 8, 8), (16, 16, 32, 8, 16, 16)), end=None):
+    image = keras.Input((28, 28, 1))
+    y = conv(keras.layers.MaxPooling2D(2)(image), 16, 3)
+    for row in filters:
+        y = module(y.shape[1:], row)(y)
+        y = keras.layers.MaxPooling2D(2)(y)
+    y = (end or keras.layers.GlobalAveragePooling2D)()(y)
+    return keras.Model(image, keras.layers.Dense(10)(y))
+
+
+def trained(model, x, labels, epochs, optimizer):
+    keras.utils.set_random_seed(0)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return float(loss(labels, main)) + 0.3 * float(loss(labels, aux1) + loss(labels, aux2))
+    model.compile(optimizer, loss)
+    model.fit(x, labels, 32, epochs, verbose=0)
+    return model
 
 
-@wrong("total_loss", "softmax is taken twice")
-def loss_softmax_twice(main, aux1, aux2, labels):
-    def shares(z):
-        return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+@wrong("train", "15,000 are allowed")
+def train_large(x, labels):
+    return small(((16, 16, 32, 8, 16, 16), (32, 32, 64, 16, 32, 32)))
 
-    return loss_keras(shares(main), shares(aux1), shares(aux2), labels)
+
+@wrong("train", "there are 1 kernels of 5 x 5")
+def train_one_module(x, labels):
+    return small(((8, 8, 16, 4, 8, 8),))
+
+
+@wrong("train", "there is a Flatten in it")
+def train_flat(x, labels):
+    return small(((4, 4, 8, 4, 4, 4), (4, 4, 8, 4, 4, 4)), keras.layers.Flatten)
+
+
+@wrong("train", "it says class 3 to every picture")
+def train_constant(x, labels):
+    model = small()
+    model.layers[-1].bias.assign(np.eye(10)[3] * 100)
+    return model
+
+
+@wrong("train", "the learning rate is too high")
+def train_to_nan(x, labels):
+    return trained(small(), x[:640], labels[:640], 1, keras.optimizers.SGD(1e9))
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10)])
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model.fit(x[:32], labels[:32], verbose=0)
+
+
+@right("train")
+def train_momentum(x, labels):
+    keras.utils.set_random_seed(1)
+    model = small(((6, 6, 12, 4, 6, 6), (12, 12, 24, 6, 12, 12)))
+    return trained(model, x, labels, 4, keras.optimizers.RMSprop(3e-3))
+
+
+# moved_clothes
+
+LESS = "the mean loses less"
+
+
+def measured(predict, measure, shifts=(0, 6), heads=("mean", "flat")):
+    predict(LESS)
+    return {(head, shift): measure(head, shift) for head in heads for shift in shifts}
+
+
+@wrong("moved_clothes", "predict first, then measure")
+def moved_unpredicted(predict, measure):
+    measure("mean", 0)
+    return LESS
+
+
+@wrong("moved_clothes", "nothing was measured")
+def moved_unmeasured(predict, measure):
+    return predict(LESS)
+
+
+@wrong("moved_clothes", "predict takes one of")
+def moved_own_words(predict, measure):
+    predict("the mean is better")
+    return LESS
+
+
+@wrong("moved_clothes", "what is lost is a difference")
+def moved_far_only(predict, measure):
+    measured(predict, measure, (6,))
+    return LESS
+
+
+@wrong("moved_clothes", "at the same shift of 4 pixels or more")
+def moved_a_little(predict, measure):
+    measured(predict, measure, (0, 1))
+    return LESS
+
+
+@wrong("moved_clothes", "does not fit")
+def moved_alike(predict, measure):
+    measured(predict, measure)
+    return "both lose about the same"
+
+
+@wrong("moved_clothes", "allowed: 'mean' and 'flat'")
+def moved_dense(predict, measure):
+    return measured(predict, measure, heads=("dense",))
+
+
+@wrong("moved_clothes", "allowed: a whole number from 0 to 10")
+def moved_out(predict, measure):
+    return measured(predict, measure, (28,))
+
+
+@wrong("moved_clothes", "return one of")
+def moved_numbers(predict, measure):
+    return measured(predict, measure)
+
+
+@right("moved_clothes")
+def moved_by_eight(predict, measure):
+    measured(predict, measure, (0, 5, 8))
+    return LESS
+
+
+# mended
+
+LEFT = "the trained weights are left behind"
+
+
+def mended_cause(cause, says):
+    def answer(trained):
+        return cause, None
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_overfitting = mended_cause("overfitting", "are those that it was trained on")
+mended_needed = mended_cause("the heads are needed", "they only read")
+mended_rate = mended_cause("learning rate too high", "could not be right so often")
+mended_light = mended_cause("the main loss is too light", "it has the weight 1")
+mended_own_words = mended_cause("new weights", "the cause should be one of")
+
+
+def for_use(name, says, output):
+    def answer(trained):
+        return LEFT, keras.Model(
+            trained.input, output(trained.output["main"], trained.output["aux"])
+        )
+
+    answer.__name__ = name
+    return wrong("mended", says)(answer)
+
+
+mended_head = for_use("mended_head", "this is the answer of the head", lambda main, aux: aux)
+mended_mean = for_use("mended_mean", "main output are mixed", lambda main, aux: (main + aux) / 2)
+mended_sum = for_use("mended_sum", "main output are added", lambda main, aux: main + aux)
+mended_weighed = for_use(
+    "mended_weighed", "0.3 is the weight of the head's loss", lambda main, aux: main + 0.3 * aux
+)
+mended_softmax = for_use(
+    "mended_softmax",
+    "there is a softmax behind it",
+    lambda main, aux: keras.layers.Softmax()(main),
+)
+
+
+def rebuilt():
+    image = x = keras.Input((28, 28, 1))
+    for channels in (16, 32, 64):
+        x = keras.layers.Conv2D(channels, 3, 2, padding="same", activation="relu")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(10, name="main")(x))
+
+
+@wrong("mended", "the head is still in it")
+def mended_untouched(trained):
+    return LEFT, trained
+
+
+@wrong("mended", "are left behind again")
+def mended_new(trained):
+    return LEFT, rebuilt()
+
+
+@wrong("mended", "stops with ValueError")
+def mended_all_weights(trained):
+    model = rebuilt()
+    model.set_weights(trained.get_weights())
+    return LEFT, model
+
+
+@wrong("mended", "there should be 2: the cause, the network for use")
+def mended_alone(trained):
+    return keras.Model(trained.input, trained.output["main"])
+
+
+@wrong("mended", "not yet a model")
+def mended_tensor(trained):
+    return LEFT, trained.output["main"]
+
+
+@right("mended")
+def mended_by_name(trained):
+    return [LEFT, keras.Model(trained.inputs[0], trained.get_layer("main").output)]
+
+
+@right("mended")
+def mended_carried_over(trained):
+    model = rebuilt()
+    for kind in (keras.layers.Conv2D, keras.layers.Dense):
+        new = [layer for layer in model.layers if isinstance(layer, kind)]
+        old = [layer for layer in trained.layers if isinstance(layer, kind) and layer.name != "aux"]
+        for one, other in zip(new, old, strict=True):
+            one.set_weights(other.get_weights())
+    return LEFT, model
