@@ -57,6 +57,7 @@ DEAR = (
     "entry",
     "mended",
     "half_a_shortcut",
+    "moved_clothes",
     "other_remedy",
     "what_saves_it",
 )
