@@ -319,7 +319,8 @@ class Verdicts(list):
                 label = re.sub(r" \(.*\)$", "", v.says)
                 row = (label, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
                 groups.setdefault(v.unit, []).append(row)
-        return figures.forest(groups, title)
+        printed = any(verdict.paper for verdict in self)
+        return figures.forest(groups, title, "the paper" if printed else "effect asked for")
 
 
 def describe(run, records):
@@ -419,6 +420,8 @@ def _settle(word, test):
     if test.get("ratio"):
         difference, low, high = map(math.exp, (difference, low, high))
     why = "" if finished is not False else "not trained to the end"
+    if any(record.get("diverged") for side in records for record in side):
+        why = "a training diverged: its loss was no number"
     found = {"difference": difference, "low": low, "high": high, "unit": unit}
     found["runs"] = tuple(itertools.starmap(describe, sides))
     return {**asked, **found, "outcome": outcome, "seeds": seeds, "finished": finished, "why": why}

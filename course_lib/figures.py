@@ -315,18 +315,20 @@ def _place(figure, labels):
 OUTCOME_COLOURS = {"+": "#00734F", "-": "#B34700", "0": "#444444", "?": "#8A6500", ".": "#6B6B6B"}
 
 
-def forest(groups, title):
+def forest(groups, title, tick="the paper"):
     """Draw comparisons as a forest plot: one row each, a dot with its interval, and the outcome.
 
-    The tick in a row is the effect that the paper reports; a claim of closeness has a band in its
-    place. A scale ends before the widest interval if that is more than four times the usual; an
-    arrow then says that it goes on.
+    The tick in a row is the effect that the paper reports, or that is asked for; a claim of
+    closeness has a band in its place. A scale ends before the widest interval if that is more than
+    four times the usual; an arrow then says that it goes on.
 
     Args:
         groups: {unit: rows}, a scale for each unit. A row is (label, difference, low, high, effect,
             outcome): the effect a number, (low, high) of a band, or None; the outcome words with
             their sign in front, such as "+ holds here". A unit that begins with "times" is drawn on
             a logarithmic scale around 1.
+        title: above the rows.
+        tick: what the legend calls the effects.
 
     Returns:
         The figure.
@@ -382,8 +384,8 @@ def forest(groups, title):
             axes.xaxis.set_minor_locator(NullLocator())
     marks = [Line2D([], [], color="0.3", marker="o", label="here, with its 95 % interval")]
     if ticks:
-        tick = {"marker": "|", "markersize": 11, "markeredgewidth": 2.2, "linestyle": "none"}
-        marks.append(Line2D([], [], color="black", label="the paper", **tick))
+        look = {"marker": "|", "markersize": 11, "markeredgewidth": 2.2, "linestyle": "none"}
+        marks.append(Line2D([], [], color="black", label=tick, **look))
     if bands:
         marks.append(Line2D([], [], color="0.85", linewidth=9, label="asked for"))
     figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=8.5)

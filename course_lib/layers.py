@@ -4,6 +4,7 @@ Same names, weights and results as Keras's own layers, so a network can be loade
 file's speed; see benchmarks/ for what the speed is worth.
 """
 
+import contextvars
 import inspect
 import math
 
@@ -19,6 +20,11 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 else:
     tf = None
+
+
+# Whether the symbolic call of a block is under way: each costs a learner time, so no block of a
+# network is called twice to be built.
+in_symbolic_call = contextvars.ContextVar("in_symbolic_call", default=False)
 
 
 class Block(keras.layers.Layer):
@@ -39,14 +45,23 @@ class Block(keras.layers.Layer):
         given.apply_defaults()
         _, *own = given.arguments  # without self
         block.config = {key: given.arguments[key] for key in own if key != "kwargs"}
+        block.shapes = {}
         return block
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)
+        if not in_symbolic_call.get():  # in the call of an outer block, ours follows at once
+            self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape):
-        image = keras.KerasTensor(input_shape, self.compute_dtype)
-        return keras.Operation.compute_output_spec(self, image).shape
+        shape = tuple(input_shape)
+        if shape not in self.shapes:
+            image = keras.KerasTensor(shape, self.compute_dtype)
+            token = in_symbolic_call.set(True)
+            try:
+                self.shapes[shape] = keras.Operation.compute_output_spec(self, image).shape
+            finally:
+                in_symbolic_call.reset(token)
+        return self.shapes[shape]
 
     def get_config(self):
         return {**super().get_config(), **self.config}

@@ -59,40 +59,6 @@ def neuron():
     return figure
 
 
-def neurons(sizes, titles, most=6):
-    """Draw a fully connected network, one column a layer.
-
-    Args:
-        sizes: neurons of each layer; of a layer with more than `most`, that many are drawn
-            with dots between them.
-        titles: one text a layer, written above its column.
-
-    Returns:
-        The figure.
-    """
-    width = 2.6 * (len(sizes) - 1)
-    figure, axes = _canvas(7.4, 4.0, (-1.3, width + 1.3, -2.5, 3.0))
-    columns = []
-    for i, size in enumerate(sizes):
-        shown = min(size, most)
-        heights = [(shown - 1) / 2 * 0.75 - 0.75 * k for k in range(shown)]
-        if size > most:  # a gap for the dots
-            heights = [y + (0.2 if k < shown - 1 else -0.25) for k, y in enumerate(heights)]
-            middle = (heights[-1] + heights[-2]) / 2
-            axes.text(2.6 * i, middle, "⋮", ha="center", va="center", zorder=4, fontsize=13)
-        columns.append([(2.6 * i, y) for y in heights])
-    for left, right in zip(columns, columns[1:]):
-        for a in left:
-            for b in right:
-                axes.plot(*zip(a, b), color=WEIGHT, lw=0.6, zorder=1)
-    for i, (column, title) in enumerate(zip(columns, titles)):
-        colour = "0.88" if i == 0 else "white"
-        for x, y in column:
-            _circle(axes, x, y, radius=0.2, colour=colour)
-        axes.text(2.6 * i, 2.3, title, ha="center", va="bottom")
-    return figure
-
-
 def backpropagation():
     """Draw the way forward from the input to the loss, and the slopes on the way back.
 

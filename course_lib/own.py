@@ -363,6 +363,11 @@ def main(argv=None):
         parser.exit(2, f"{error}\n")
     if trained[1]["interrupted"]:
         parser.exit(130)
+    if not np.isfinite(trained[1]["epochs"][-1]["loss"]):
+        resume.unlink(missing_ok=True)
+        parser.exit(
+            1, "The training went wrong: its loss is no number. Try another --seed or --network.\n"
+        )
     text = report(pictures, parts, trained, to, given.network, given.seed)
     resume.unlink(missing_ok=True)
     print(text.split("\n\n")[1].replace("*", ""))

@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import reference
 
 from course_lib import zoo
 from course_lib.alexnet import AlexNet
@@ -115,7 +116,7 @@ print(json.dumps([row["loss"] for row in history["epochs"]]))
 
 @pytest.mark.slow
 def test_it_trains_on_jax():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, **reference.ON_JAX}
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX], env=environment, capture_output=True, text=True, timeout=240
     )

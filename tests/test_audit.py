@@ -196,6 +196,7 @@ def test_command_line(capsys):
     assert "alexnet_paper" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_block_is_shown_with_its_own_output_not_its_last_layers():
     model = zoo.build("googlenet_small")
     shown = {row.path: row for row in audit(model).blocks()}

@@ -175,6 +175,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
 # ---- pruning ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0.05, 0.33, 1])
 def test_pruning_keeps_the_largest_weights(keep):
     model = small()
@@ -221,6 +222,7 @@ def test_a_share_by_path_does_not_reach_a_longer_name():
     assert (kernels(model)["conv10/conv/kernel"] != 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, -0.1, 1.5, {"conv10": 0}])
 def test_shares_out_of_range(keep):
     with pytest.raises(ValueError, match="above 0, at most 1"):
@@ -235,6 +237,7 @@ def test_a_path_that_names_nothing():
 # ---- the file -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [small, small_mobilenet])
 @pytest.mark.parametrize("keep, bits", [(1, 8), (0.33, 6), (0.01, 1)])
 def test_a_written_model_comes_back(build, keep, bits, tmp_path):
@@ -290,6 +293,7 @@ def test_a_damaged_file_is_refused_and_changes_nothing(tmp_path):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_model_that_does_not_fit_is_refused_and_keeps_its_weights(tmp_path):
     write(small(), tmp_path / "model.dc")
     other = small(classes=7)

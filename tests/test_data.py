@@ -217,6 +217,7 @@ MOVES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standardize", [True, False])
 @pytest.mark.parametrize("augment", MOVES, ids=str)
 def test_one_seed_gives_the_same_batches_for_tf_data_and_numpy(augment, standardize):
@@ -296,6 +297,7 @@ def test_a_pass_over_arrays_takes_its_own_batch_size_seed_and_pictures():
         data.load(train_limit=10).train_pass(0)
 
 
+@pytest.mark.slow
 def test_passes_follow_from_the_seed_alone():
     options = {"train_limit": 1000, "augment": True}
     tf.random.set_seed(1)
@@ -364,6 +366,7 @@ def test_cutout_takes_a_square_away_around_every_pixel():
     assert len(centres) > 700  # of 784
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [8, 14, 27, 32, 56])
 def test_resizing_is_bilinear_with_antialias(plain, size):
     resized = data.load(numpy=True, standardize=False, image_size=size, train_limit=1)
@@ -755,6 +758,7 @@ def photographs(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_photographs_are_scaled_and_cut(photographs):
     options = {"name": "imagenette/320px-v2", "data_dir": photographs, "standardize": False}
     splits = data.load(**options, image_size=32, batch_size=8)

@@ -94,6 +94,7 @@ def weighted_layers(model):
     return sum(weight.name == "kernel" for weight in model.weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bottleneck, depth", [(True, 22), (True, 40), (False, 13), (False, 40)])
 @pytest.mark.parametrize("stem, side", [("cifar", 32), ("small", 16)])
 def test_cifar_form(stem, side, bottleneck, depth):
@@ -111,6 +112,7 @@ def test_cifar_form(stem, side, bottleneck, depth):
             assert transition.output.shape == (None, side, side, channels)
 
 
+@pytest.mark.slow
 def test_imagenet_depths_count_weighted_layers():
     counted = {depth: 2 * sum(counts) + 5 for depth, counts in LAYERS.items()}
     assert counted == {121: 121, 161: 161, 169: 169, 201: 201, 264: 265}  # see the ledger
@@ -124,6 +126,7 @@ def test_addition_keeps_the_width_through_the_network():
     assert model(images((28, 28, 1))).shape == (2, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem, smallest", [("imagenet", 29), ("cifar", 4), ("small", 7)])
 def test_the_smallest_image_works_and_a_smaller_one_is_refused(stem, smallest):
     depth = 121 if stem == "imagenet" else 10

@@ -65,6 +65,7 @@ def all_steps(parts):
         yield part.join if isinstance(part, structure.Split) else part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_drawn_whole_and_can_be_read(name, monkeypatch):
     model = zoo.build(name)

@@ -61,6 +61,7 @@ def test_the_report_names_versions_and_machine(tmp_path, capsys):
     assert f"paste its {len(text.splitlines())} lines" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_peak_memory_sees_what_was_held():
     held = b"1" * 2**30

@@ -79,6 +79,7 @@ def share(outcome, truth, spread, n, effect=1.0, draws=1000):
     return found / draws
 
 
+@pytest.mark.slow
 def test_how_often_each_outcome_comes_out():
     """Stated in CONTRIBUTING. The bounds are seven standard errors of 1,000 draws wide."""
     # No difference at all: three seeds call it one way or the other in fewer than 1 of 20 cases.
@@ -173,12 +174,12 @@ def case(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger.importlib.resources, "files", lambda package: tmp_path)
     experiments.load.cache_clear()
 
-    def settle(a, b, errors=FLAT_ERRORS, replaced=("", "")):
+    def settle(a, b, errors=FLAT_ERRORS, replaced=("", ""), **more):
         (tmp_path / "papers" / "toy.toml").write_text(CASE.replace(*replaced))
         for label, tests in (("a", a), ("b", b)):
             for seed, test in enumerate(tests):
                 file = tmp_path / "records" / "toy" / f"{label}_seed{seed}.json"
-                file.write_text(json.dumps(record(seed, errors, test)))
+                file.write_text(json.dumps(record(seed, errors, test) | more))
         return evidence.settle("toy")
 
     yield settle
@@ -215,6 +216,18 @@ def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
     assert "not trained to the end" in repr(found)
 
 
+def test_a_diverged_training_decides_nothing_and_is_named(case):
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9], diverged=True)[0]
+    assert found.outcome == UNDECIDED and "a training diverged" in repr(found)
+
+
+def test_an_effect_is_called_the_papers_where_a_paper_has_one(case):
+    for number, name in (("2 points", "the paper"), ("", "effect asked for")):
+        found = case([10, 10.2, 9.8], [13, 13.1, 12.9], replaced=('"2 points"', f'"{number}"'))
+        (legend,) = found.forest("toy").legends
+        assert [text.get_text() for text in legend.get_texts()][1:] == [name]
+
+
 def test_factors_and_closeness(case):
     factor = case([10, 10.2, 9.8], [30, 30.1, 29.9], replaced=("effect", "ratio = true\neffect"))[0]
     assert factor.outcome == HOLDS and factor.difference == pytest.approx(3, rel=0.01)
@@ -247,6 +260,7 @@ def test_every_claim_has_a_test_or_says_why_not(word):
         assert claim.get("tests") or claim.get("untested"), f"{word} [{claim['id']}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ledger.words())
 def test_every_test_can_be_settled(word):
     verdicts = evidence.settle(word)

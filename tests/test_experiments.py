@@ -89,6 +89,7 @@ def test_unknown_names_are_answered_with_those_there_are(toy):
         experiments.find(["no"])
 
 
+@pytest.mark.slow
 def test_a_record_says_how_it_was_made(toy):
     run = experiments.load("toy")["deeper"]
     assert experiments.train_and_save(run, 3)
@@ -124,6 +125,7 @@ def test_a_record_names_the_accelerator(monkeypatch):
     assert (device["kind"], device["accelerator"]) == ("gpu", "Tesla T4")
 
 
+@pytest.mark.slow
 def test_a_run_begins_as_another_ends(toy, monkeypatch):
     started = []
     fit = training.fit
@@ -147,6 +149,7 @@ def test_a_training_that_diverges_is_recorded_as_that(toy, capsys):
     assert "toy/wild seed 0: diverged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_never_with_other_settings(toy, monkeypatch):
     whole, _ = experiments.train(experiments.load("toy")["base"], 0, progress=False)
     run = experiments.load("toy")["base"]
@@ -170,6 +173,7 @@ def test_an_interrupted_run_goes_on_and_never_with_other_settings(toy, monkeypat
     assert [row["loss"] for row in again["epochs"]] == [row["loss"] for row in whole["epochs"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["vgg", "resnet", "mobilenet", "shufflenet"])
 def test_the_cost_is_near_what_was_recorded_and_that_where_it_was(toy, monkeypatch, word):
     """Depthwise and full convolutions differ by 20 in time for a multiply-add."""

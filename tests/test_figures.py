@@ -65,6 +65,7 @@ def test_line_colours_stay_apart_for_the_commonest_colour_blindness():
     assert distance[~np.eye(len(rgb), dtype=bool)].min() > 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_trade_off_labels_meet_no_label_and_no_point_and_stay_inside(seed):
     rng = np.random.default_rng(seed)

@@ -94,6 +94,7 @@ def test_auxiliary_classifier_equals_its_definition(normalization):
     assert AuxiliaryClassifier.from_config(layer.get_config()).get_config() == layer.get_config()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -140,6 +141,7 @@ def test_the_whole_network_equals_the_paper_in_numpy(changes):
     assert relative_error(logits["aux2"], aux[1]) < 1e-4
 
 
+@pytest.mark.slow
 def test_without_the_auxiliary_classifiers_the_network_is_the_same():
     size = (28, 28, 1)
     trained = randomize(GoogLeNet(size, 10, stem="small", width=1 / 8, auxiliary=True))
@@ -174,6 +176,7 @@ def test_the_training_recipe_weighs_the_three_losses():
     assert training.evaluate(model, (x, y))["loss"] == pytest.approx(losses["main"], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem, auxiliary, pool4, smallest", [
     ("paper", False, 3, 31), ("paper", True, 3, 79), ("small", False, 3, 8), ("small", True, 3, 20),
     ("paper", False, 2, 15), ("paper", True, 2, 79), ("small", False, 2, 4), ("small", True, 2, 20),

@@ -227,6 +227,19 @@ def test_a_block_is_its_init_and_its_call(policy, tmp_path):
         block = again.layers[1]
 
 
+def test_a_network_is_built_with_one_call_of_each_block(monkeypatch):
+    called, call = [], layers.ConvUnit.call
+    monkeypatch.setattr(
+        layers.ConvUnit, "call", lambda unit, x: called.append(unit) or call(unit, x)
+    )
+    block = TwoBranches(4)
+    keras.Model(image := keras.Input((9, 6, 3)), block(image))
+    assert called == [block.three, block.one]
+    block.build((None, 9, 6, 3))  # as a learner may
+    assert block.compute_output_shape((None, 9, 6, 3)) == (None, 5, 3, 4)
+    assert len(called) == 2
+
+
 @pytest.mark.parametrize("normalization,weights", [("batch", 5), (None, 2)])
 def test_conv_unit_has_a_bias_only_without_normalization(normalization, weights):
     unit = layers.ConvUnit(4, 3, normalization=normalization)

@@ -12,7 +12,6 @@ PICTURE = np.zeros((28, 28))
 ANSWER = {"coat": 0.5, "pullover": 0.3, "shirt": 0.1, "dress": 0.06, "T-shirt/top": 0.04}
 FIGURES = {
     "neuron": mechanisms.neuron,
-    "neurons": lambda: mechanisms.neurons((784, 128, 10), ("input\n784", "hidden\n128", "10")),
     "backpropagation": mechanisms.backpropagation,
     "convolution_step": lambda: mechanisms.convolution_step(
         np.eye(5), np.eye(3), np.full((3, 3), -12), 1, 2

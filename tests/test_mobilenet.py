@@ -100,6 +100,7 @@ def test_full_convolution_is_equation_1(sides, strides):
     assert relative_error(block(x, training=False), expected) < 1e-5
 
 
+@pytest.mark.slow
 def test_saved_networks_are_the_same(tmp_path):
     for separable in (True, False):
         model = randomize(MobileNet(**{**SMALL, "separable": separable}))
@@ -123,6 +124,7 @@ def test_multiply_adds_by_type_are_table_2():
     assert shares == {"1x1": 94.86, "depthwise": 3.06, "3x3": 1.91, "dense": 0.18}
 
 
+@pytest.mark.slow
 def test_a_separable_layer_costs_a_ninth_and_one_nth():
     def costs(separable):
         macs = {}

@@ -209,6 +209,15 @@ def test_an_interrupted_training_goes_on(folder, tmp_path, monkeypatch, capsys):
     assert not list((tmp_path / "report").glob("unfinished*"))
 
 
+def test_a_training_that_goes_wrong_is_said_and_not_reported(folder, tmp_path, monkeypatch, capsys):
+    history = {"interrupted": False, "epochs": [{"loss": float("nan")}]}
+    monkeypatch.setattr(own, "train", lambda *given: (None, history, None, None))
+    with pytest.raises(SystemExit) as ended:
+        own.main([str(folder), "--to", str(tmp_path / "report")])
+    assert ended.value.code == 1 and "its loss is no number" in capsys.readouterr().err
+    assert list((tmp_path / "report").iterdir()) == []
+
+
 def test_a_network_for_larger_pictures_says_so(folder, tmp_path, capsys):
     words = ["--network", "alexnet_small", "--side", "16", "--to", str(tmp_path / "report")]
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,8 @@ import pytest
 from notebook_tools import NOTEBOOKS
 
 from course_lib import zoo
-from course_lib.checks import networks
+from course_lib.checks import networks, shufflenet, squeezenet
+from course_lib.layers import BatchNormalization
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -100,3 +101,49 @@ def test_a_network_that_is_built_again_for_use():
     history = built[0].history.history
     assert 100 * history["main_accuracy"][-1] == pytest.approx(in_fit, abs=6)
     assert accuracy(used, images, labels) < 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_pruned_weights_that_grow_back(seed):
+    text, space = told("10_squeezenet")
+    error = int(re.search(r"the error is (\d+) %, as low as before", text)[1])
+    grown = int(re.search(r"(\d+) % of the weights are not zero", text)[1])
+    dense = squeezenet.dense(seed)
+    masks = squeezenet.masks_of(dense, 0.1)
+    slopes = squeezenet.slopes_on(squeezenet.batches(9))
+    found = space["trained_on"](dense, masks, slopes, 200, 0.02)
+    assert squeezenet.error_of(dense) == pytest.approx(error, abs=5)
+    assert squeezenet.error_of(found) == pytest.approx(error, abs=3)
+    row = np.concatenate([w.ravel() for w in found])
+    assert 100 * np.mean(row != 0) == pytest.approx(grown, abs=3)
+
+
+def test_a_shuffle_that_mixes_pixels():
+    text, space = told("11_shufflenet")
+    there = int(re.search(r"There (\d+) % of new pictures were right", text)[1])
+    places = [tuple(map(int, pair)) for pair in re.findall(r"\[0, (\d), (\d)\]", text)]
+
+    def network(shuffle):
+        image = keras.Input((28, 28, 1))
+        x = keras.layers.Conv2D(12, 3, 2, "same", use_bias=False)(image)
+        x = keras.layers.ReLU()(BatchNormalization()(x))
+        for filters, strides, first in ((60, 2, 1), (120, 2, 3), (120, 1, 3)):
+            x = shufflenet.unit_of(x, filters, 3, strides, first, shuffle)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(image, keras.layers.Dense(10)(x))
+
+    splits = networks.pictures(2000)
+    keras.utils.set_random_seed(0)
+    model = network(None)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    model.fit(*splits.train, 32, 5, verbose=0)
+    moved = network(space["shuffle"])
+    moved.set_weights(model.get_weights())
+    assert accuracy(model, *splits.validation) == pytest.approx(there, abs=6)
+    assert accuracy(moved, *splits.validation) < 20
+    x = np.arange(192.0).reshape(1, 4, 4, 12)
+    y = x.copy()
+    y[0][places[0]] += 1000
+    changed = np.asarray(space["shuffle"](x, 3)) != np.asarray(space["shuffle"](y, 3))
+    assert {(int(r), int(c)) for _, r, c, _ in np.argwhere(changed)} == set(places[1:])

@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import reference
 
 from course_lib import probes, zoo
 from course_lib.densenet import DenseBlock
@@ -24,6 +25,7 @@ def batch(n=6):
     return random.normal(size=(n, 12, 12, 1)).astype("float32"), np.arange(n) % 5
 
 
+@pytest.mark.slow
 def test_gradient_norms_are_those_of_finite_differences():
     model, (images, labels) = network(normalization=None), batch()
     found = probes.gradient_norms(model, images, labels)
@@ -72,7 +74,7 @@ def test_gradient_norms_are_the_same_on_jax(tmp_path):
     np.savez(tmp_path / "given.npz", images=images, labels=labels, **weights)
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path / "given.npz")],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, **reference.ON_JAX},
         capture_output=True,
         text=True,
         timeout=240,
@@ -82,6 +84,7 @@ def test_gradient_norms_are_the_same_on_jax(tmp_path):
     assert found == pytest.approx(probes.gradient_norms(model, images, labels), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", zoo.PAPERS)
 def test_every_network_can_be_asked(word):
     changes = {"auxiliary": True} if word == "googlenet" else {}
@@ -146,6 +149,7 @@ def test_responses_are_the_deviations_before_activation_and_addition(shortcut):
     assert "call" not in vars(first.norm)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shortcut", ["A", False])
 @pytest.mark.parametrize("name", ["stage1_2", "stage2_1"])
 def test_without_a_block_its_input_passes_on(shortcut, name):

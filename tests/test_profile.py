@@ -22,6 +22,7 @@ def test_importing_the_package_loads_no_keras():
     assert done.stdout.split() == ["False", "False"], done.stderr
 
 
+@pytest.mark.slow
 def test_start_prints_one_line_and_lets_no_native_log_through():
     done = python("import course_lib; print(course_lib.start('04_alexnet').name)")
     assert done.stderr == ""

@@ -87,6 +87,7 @@ def test_block_comes_back_from_its_configuration():
     assert {key: again.get_config()[key] for key in options} == options
 
 
+@pytest.mark.slow
 def test_saved_network_with_conv_bias_is_the_same(tmp_path):
     model = randomize(ResNet(18, (32, 32, 3), 5, conv_bias=True))
     model.save(tmp_path / "resnet.keras")
@@ -112,6 +113,7 @@ def weighted_layers(model):
     return sum("/projection/" not in path for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth, shortcut", [(18, "A"), (18, "C"), (34, False), (50, "B")])
 def test_imagenet_form(depth, shortcut):
     model = ResNet(depth, shortcut=shortcut)
@@ -124,6 +126,7 @@ def test_imagenet_form(depth, shortcut):
         assert f"conv{stage + 2}_{block + 1}" not in [layer.name for layer in model.layers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [28, 32])
 @pytest.mark.parametrize("depth", [8, 14, 20, 56])
 def test_cifar_form_and_its_plain_counterpart(depth, side):

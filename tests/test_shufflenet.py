@@ -128,6 +128,7 @@ def blocks(groups, channels):
     return owner[:, None] == owner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [2, 3])
 def test_without_shuffle_groups_never_meet_and_with_it_they_do(groups):
     channels = 12 * groups  # a bottleneck of 3 * groups: each group has one for every other
@@ -154,6 +155,7 @@ def test_one_shuffled_unit_gives_every_group_something_of_every_other():
     assert by_group.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups, channels", list(STAGE2.items()))
 def test_channels_of_table_1(groups, channels):
     model = ShuffleNet(groups=groups, units=(1, 1, 1))
@@ -177,6 +179,7 @@ def test_units_of_table_1_and_its_fifty_layers():
     assert len(kernels) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 8])
 def test_without_shuffle_nothing_else_changes(groups):
     arguments = {"groups": groups, "units": (2, 1, 1), "width": 0.5}

@@ -68,6 +68,7 @@ def test_kernels_start_as_caffes_xavier_filler_does():
         assert 0.99 * limit < np.abs(kernel).max() <= limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bypass", [None, "simple", "complex"])
 @pytest.mark.parametrize(
     "version, stride, pools, sides",
@@ -116,6 +117,7 @@ def test_the_share_of_3x3_filters_and_the_growth():
     assert [s["squeeze"] for s in sizes] == [e // 2 for e in expand]
 
 
+@pytest.mark.slow
 def test_bypasses_surround_the_modules_of_figure_2():
     names = {
         b: [layer.name for layer in SqueezeNet(bypass=b).layers] for b in ("simple", "complex")

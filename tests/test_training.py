@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from course_lib import training
+from course_lib.metrics import top_k_error
 
 RNG = np.random.default_rng(0)
 
@@ -49,6 +50,7 @@ def test_it_learns_and_says_so_in_one_line_an_epoch_without_times(capsys):
     assert training.evaluate(model, splits().test)["accuracy"] > 0.95
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights():
     first, second, other = network(), network(), network(1)
     for model, seed in ((first, 0), (second, 0), (other, 1)):
@@ -75,6 +77,7 @@ class StopAfter(keras.callbacks.Callback):
 AVERAGED = {"optimizer": "nesterov", "label_smoothing": 0.1, "averaging": 0.9, "keep": "last"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, AVERAGED], ids=["plain", "averaged"])
 def test_resuming_equals_never_having_been_interrupted(tmp_path, monkeypatch, capsys, more):
     recipe = {"epochs": 4, "learning_rate": 0.01, **more}
@@ -205,6 +208,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(capsys):
     assert "stopped: the loss is" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_an_explicit_choice_and_is_undone():
     with training.precision("mixed_bfloat16"):
         model = network()
@@ -218,6 +222,19 @@ def test_a_single_step_is_a_training():
     assert (
         training.fit(network(), splits(stripes(128)), epochs=1, progress=False)["best_epoch"] == 1
     )
+
+
+def test_the_accuracy_while_it_trains_is_that_of_the_courses_judge():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.integers(0, 4, (500, 10)).astype("float32"), rng.integers(0, 10, 500)
+    found = np.asarray(training.accuracy(labels, logits))
+    assert found.mean() == pytest.approx(1 - top_k_error(logits, labels)) and 0 < found.mean() < 1
+    assert np.asarray(training.accuracy(labels[:1], np.full((1, 10), np.nan))) == [0]
+    image = keras.Input((2,))
+    tied = keras.Model(image, keras.layers.Dense(3, kernel_initializer="zeros")(image))
+    training.compile_for(tied, keras.optimizers.SGD(), 0)
+    shown = tied.evaluate(np.ones((4, 2)), np.zeros((4, 1), int), verbose=0, return_dict=True)
+    assert shown["accuracy"] == 0  # Keras's own says 1
 
 
 def test_smoothed_labels_are_those_of_the_formula():
@@ -261,6 +278,7 @@ def test_a_model_is_left_with_the_average_of_its_weights():
     assert not np.allclose(found, last, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decayed", ["kernels", "all"])
 def test_decay_reaches_the_kernels_or_all_weights(decayed):
     def scales(**more):

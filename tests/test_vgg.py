@@ -27,6 +27,7 @@ TABLE_1 = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth, layers", [("D", 16), ("E", 19)])
 def test_every_block_equals_keras_applications(depth, layers):
     builder = getattr(keras.applications, f"VGG{layers}")
@@ -74,6 +75,7 @@ def forward(model, depth, x):
     return [*pools, x]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalization", [None, "batch"])
 @pytest.mark.parametrize("depth", list(TABLE_1))
 def test_every_configuration_equals_table_1(depth, normalization):

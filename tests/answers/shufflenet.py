@@ -3,263 +3,224 @@
 import keras
 import numpy as np
 
-from answers import right, wrong
-from course_lib.layers import GroupedConv2D
-from course_lib.shufflenet import ChannelShuffle
+from answers import in_a_class, right, wrong
+from course_lib.checks.shufflenet import other_network, unit_model
+from course_lib.shufflenet import SMALL, ChannelShuffle, ShuffleNet, ShuffleUnit
 
+layers = keras.layers
 
-def groups_of(x, kernels):
-    """Return the results of the groups as a list."""
-    parts = np.split(x, len(kernels), axis=-1)
-    return [part @ kernel for part, kernel in zip(parts, kernels, strict=True)]
+# unit
 
 
-# grouped_pointwise
+def slipped(slip, says):
+    """Return a wrong answer: the unit with one mistake in it."""
 
+    def answer(shape, filters, groups, first_groups, strides):
+        return unit_model(shape, filters, groups, strides, first_groups, slip)
 
-@wrong("grouped_pointwise", "every group reads the channels of the first group")
-def pointwise_first_channels(x, kernels):
-    return np.concatenate([x[..., : kernels.shape[1]] @ k for k in kernels], axis=-1)
+    answer.__name__ = "unit_" + slip.replace(" ", "_")
+    return wrong("unit", says)(answer)
 
 
-@wrong("grouped_pointwise", "every group uses the first kernel")
-def pointwise_first_kernel(x, kernels):
-    return np.concatenate(groups_of(x, [kernels[0]] * len(kernels)), axis=-1)
+unit_no_shuffle = slipped("no shuffle", "there is no shuffle: the channels stay")
+unit_inverse = slipped("inverse", "this is the inverse shuffle")
+unit_pixels = slipped("pixels", "the shuffle mixes pixels. In Keras")
+unit_late_shuffle = slipped("late shuffle", "the shuffle stands behind the depthwise step")
+unit_relu_between = slipped("ReLU between", "there is a ReLU after the depthwise step")
+unit_no_first_relu = slipped("no first ReLU", "the ReLU after the first 1 x 1 convolution")
+unit_no_last_relu = slipped("no last ReLU", "the ReLU at the end is missing")
+unit_early_relu = slipped("early ReLU", "the last ReLU stands before the addition")
+unit_no_shortcut = slipped("no shortcut", "the input is not added")
+unit_same = slipped("same padding", "padding='same' pads at the bottom and the right only")
+unit_largest = slipped("largest", "the input is pooled by its largest numbers")
+unit_branch_first = slipped("branch first", "the branch stands before the pooled input")
 
 
-@wrong("grouped_pointwise", "the results of the groups are added")
-def pointwise_added(x, kernels):
-    return sum(groups_of(x, kernels))
+def plain(
+    shape, filters, groups, first_groups, strides, second=None, new=None, norm=True, bias=False
+):
+    """The unit with the layers of Keras, `ChannelShuffle` and some choices."""
 
+    def pointwise(x, channels, groups):
+        x = layers.Conv2D(channels, 1, groups=groups, use_bias=bias)(x)
+        return layers.BatchNormalization()(x) if norm else x
 
-@wrong("grouped_pointwise", "the groups lie on an axis of their own")
-def pointwise_stacked(x, kernels):
-    return np.stack(groups_of(x, kernels), axis=-2)
+    image = keras.Input(shape)
+    x = layers.Activation("relu")(pointwise(image, filters // 4, first_groups))
+    x = ChannelShuffle(groups)(x)
+    short = image
+    if strides == 2:
+        x, short = layers.ZeroPadding2D(1)(x), layers.ZeroPadding2D(1)(image)
+        short = layers.AveragePooling2D(3, 2)(short)
+    padding = "same" if strides == 1 else "valid"
+    x = layers.DepthwiseConv2D(3, strides, padding, use_bias=bias)(x)
+    x = layers.BatchNormalization()(x) if norm else x
+    channels = filters if strides == 1 else new or filters - shape[-1]
+    x = pointwise(x, channels, second or groups)
+    x = image + x if strides == 1 else keras.ops.concatenate([short, x], axis=-1)
+    return keras.Model(image, keras.ops.relu(x))
 
 
-@wrong("grouped_pointwise", "a group takes every g-th channel")
-def pointwise_dealt_inputs(x, kernels):
-    g = len(kernels)
-    return np.concatenate([x[..., k::g] @ kernels[k] for k in range(g)], axis=-1)
+@wrong("unit", "the second 1 x 1 convolution has no groups")
+def unit_one_ungrouped(*arguments):
+    return plain(*arguments, second=1)
 
 
-@wrong("grouped_pointwise", "the output channels are dealt out already")
-def pointwise_dealt_outputs(x, kernels):
-    results = np.stack(groups_of(x, kernels), axis=-1)
-    return results.reshape(*x.shape[:2], -1)
+@wrong("unit", "at stride 2 the branch makes all channels of the output")
+def unit_all_channels(*arguments):
+    return plain(*arguments, new=arguments[1])
 
 
-@wrong("grouped_pointwise", "the groups come out in reverse order")
-def pointwise_reversed(x, kernels):
-    return np.concatenate(groups_of(x, kernels)[::-1], axis=-1)
+@wrong("unit", "the first 1 x 1 convolution has `groups` groups")
+def unit_first_grouped(shape, filters, groups, first_groups, strides):
+    return plain(shape, filters, groups, groups, strides)
 
 
-@wrong("grouped_pointwise", "With one group the result")
-def pointwise_always_three(x, kernels):
-    return np.concatenate(groups_of(x, kernels), axis=-1) * (len(kernels) == 3)
+@wrong("unit", "0 layers have batch normalisations; it should be 3")
+def unit_without_norm(*arguments):
+    return plain(*arguments, norm=False)
 
 
-@wrong("grouped_pointwise", "changes an array that it was given")
-def pointwise_in_place(x, kernels):
-    result = np.concatenate(groups_of(x, kernels), axis=-1)
-    x -= x.mean()
-    return result
+@wrong("unit", "3 layers have biases; it should be 0")
+def unit_with_biases(*arguments):
+    return plain(*arguments, bias=True)
 
 
-@right("grouped_pointwise")
-def pointwise_loops(x, kernels):
-    g, inputs, outputs = kernels.shape
-    out = np.zeros((*x.shape[:2], g * outputs))
-    for k in range(g):
-        for o in range(outputs):
-            for i in range(inputs):
-                out[..., k * outputs + o] += x[..., k * inputs + i] * kernels[k, i, o]
-    return out
+@wrong("unit", "`unit` stops with ValueError")
+def unit_added_always(shape, filters, groups, first_groups, strides):
+    model = plain(shape, filters, groups, first_groups, strides)
+    if strides == 1:
+        return model
+    return keras.Model(model.input, layers.add([model.input, model.output]))
 
 
-@right("grouped_pointwise")
-def pointwise_keras(x, kernels):
-    g, _, outputs = kernels.shape
-    layer = GroupedConv2D(g * outputs, 1, groups=g, use_bias=False, dtype="float64")
-    layer.build((None, *x.shape))
-    layer.set_weights([np.concatenate(kernels, axis=-1)[None, None]])
-    return layer(x[None])[0]
+@right("unit")
+def unit_plain(*arguments):
+    return plain(*arguments)
 
 
-# shuffle
+@right("unit")
+def unit_of_the_course(shape, filters, groups, first_groups, strides):
+    image = keras.Input(shape)
+    own = {"inputs": shape[-1], "first_groups": first_groups}
+    return keras.Model(image, ShuffleUnit(filters, groups, strides, **own)(image))
 
 
-@wrong("shuffle", "this is the inverse shuffle")
-def shuffle_inverse(x, groups):
-    h, w, c = x.shape
-    return x.reshape(h, w, c // groups, groups).swapaxes(2, 3).reshape(h, w, c)
+@right("unit")
+def unit_in_a_class(*arguments):
+    return in_a_class(plain)(*arguments)
 
 
-@wrong("shuffle", "nothing has moved")
-def shuffle_without_transpose(x, groups):
-    h, w, c = x.shape
-    return x.reshape(h, w, groups, c // groups).reshape(h, w, c)
+# network
 
 
-@wrong("shuffle", "the pixels are mixed too")
-def shuffle_pixels(x, groups):
-    return x.reshape(groups, -1).T.reshape(x.shape)
+@wrong("network", "the first convolution strides")
+def network_strided():
+    return other_network("conv1 strides")
 
 
-@wrong("shuffle", "the groups have changed places as blocks")
-def shuffle_blocks(x, groups):
-    return np.concatenate(np.split(x, groups, axis=-1)[::-1], axis=-1)
+@wrong("network", "the ReLU after the first convolution is missing")
+def network_linear_start():
+    return other_network("conv1 linear")
 
 
-@wrong("shuffle", "the channels are in reverse order")
-def shuffle_reversed(x, groups):
-    return x[..., ::-1]
+@wrong("network", "no unit shuffles")
+def network_unshuffled():
+    return ShuffleNet(**SMALL, shuffle=False)
 
 
-@wrong("shuffle", "the channels have moved on by one group")
-def shuffle_rolled(x, groups):
-    return np.roll(x, x.shape[-1] // groups, axis=-1)
+@wrong("network", "the kernels (window, channels in, channels out) are not those")
+def network_short():
+    return ShuffleNet(**{**SMALL, "units": (2, 2, 2)})
 
 
-@wrong("shuffle", "With 4 groups the result")
-def shuffle_always_three(x, groups):
-    return shuffle_by_places(x, 3)
+@wrong("network", "the very first 1 x 1 convolution has three groups")
+def network_first_grouped():
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(12, 3, padding="same", use_bias=False)(image)
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    for filters, strides in [(60, 2), (60, 1), (120, 2), (120, 1), (120, 1), (240, 2), (240, 1)]:
+        x = ShuffleUnit(filters, 3, strides, inputs=x.shape[-1])(x)
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-@wrong("shuffle", "The result has shape (2, 3, 4, 3)")
-def shuffle_not_flattened(x, groups):
-    h, w, c = x.shape
-    return x.reshape(h, w, groups, c // groups).swapaxes(2, 3)
+@wrong("network", "the network ends in a softmax")
+def network_softmax():
+    model = ShuffleNet(**SMALL)
+    return keras.Model(model.input, layers.Softmax()(model.output))
 
 
-@right("shuffle")
-def shuffle_by_places(x, groups):
-    n = x.shape[-1] // groups
-    out = np.empty_like(x)
-    for i in range(groups):
-        for j in range(n):
-            out[..., j * groups + i] = x[..., i * n + j]
-    return out
+@right("network")
+def network_of_the_course():
+    return ShuffleNet(**SMALL)
 
 
-@right("shuffle")
-def shuffle_layer(x, groups):
-    return ChannelShuffle(groups, dtype="float64")(x[None])[0]
+# train
 
 
-# unit_costs
+def small(widths=(36, 72, 72), groups=3, block=None):
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(12, 3, 2, padding="same", use_bias=False)(image)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    for number, width in enumerate(widths):
+        strides = 1 if x.shape[-1] == width else 2
+        if block:
+            x = block(width, strides)(x)
+        else:
+            own = {"inputs": x.shape[-1], "first_groups": 1 if number == 0 else groups}
+            x = ShuffleUnit(width, groups, strides, **own)(x)
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-def costs(ends=2, window=9, pixels=lambda side: side * side, times=1):
-    """Return an answer with these numbers."""
+def with_weights(change):
+    model = small()
+    model.set_weights([change(weight) for weight in model.get_weights()])
+    return model
 
-    def answer(c, m, g, side):
-        one = ends * c * m
-        resnet, resnext = one + window * m * m, one + window * m * m // g
-        ours = one // g + window * m
-        return tuple(times * pixels(side) * work for work in (resnet, resnext, ours))
 
-    return answer
+@wrong("train", "10,000 are allowed")
+def train_large(x, labels):
+    return ShuffleNet(**SMALL)
 
 
-@wrong("unit_costs", "the order is turned around")
-def costs_reversed(*given):
-    return costs()(*given)[::-1]
+@wrong("train", "there is a full convolution in it, 3 x 3 x 12 x 16")
+def train_full(x, labels):
+    return small((16, 20), block=lambda n, s: layers.Conv2D(n, 3, s, padding="same"))
 
 
-@wrong("unit_costs", "these are the multiply-adds of one pixel")
-def costs_one_pixel(*given):
-    return costs(pixels=lambda side: 1)(*given)
+@wrong("train", "2 of its layers are depthwise")
+def train_two(x, labels):
+    return small((36, 72))
 
 
-@wrong("unit_costs", "there are side * side pixels")
-def costs_one_row(*given):
-    return costs(pixels=lambda side: side)(*given)
+@wrong("train", "0 of its convolutions have groups")
+def train_ungrouped(x, labels):
+    return small((24, 48, 48), groups=1)
 
 
-@wrong("unit_costs", "each unit has two 1 x 1 convolutions")
-def costs_one_end(*given):
-    return costs(ends=1)(*given)
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    return keras.callbacks.History()
 
 
-@wrong("unit_costs", "the window has 3 x 3 = 9 pixels")
-def costs_flat_window(*given):
-    return costs(window=3)(*given)
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    return with_weights(lambda weight: np.nan * weight)
 
 
-@wrong("unit_costs", "the 1 x 1 convolutions of ShuffleNet have groups too")
-def costs_ungrouped_ends(c, m, g, side):
-    return (*costs()(c, m, g, side)[:2], side * side * (2 * c * m + 9 * m))
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    return with_weights(lambda weight: 0 * weight)
 
 
-@wrong("unit_costs", "the 1 x 1 convolutions of ResNeXt have no groups")
-def costs_resnext_grouped(c, m, g, side):
-    first, _, last = costs()(c, m, g, side)
-    return first, first // g, last
-
-
-@wrong("unit_costs", "is counted as a grouped one with g groups")
-def costs_grouped_window(c, m, g, side):
-    return (*costs()(c, m, g, side)[:2], side * side * (2 * c * m + 9 * m * m) // g)
-
-
-@wrong("unit_costs", "the depthwise convolution is divided by g")
-def costs_all_divided(c, m, g, side):
-    return (*costs()(c, m, g, side)[:2], side * side * (2 * c * m + 9 * m) // g)
-
-
-@wrong("unit_costs", "a multiply-add is counted once here")
-def costs_operations(*given):
-    return costs(times=2)(*given)
-
-
-@wrong("unit_costs", "one thing came back where there should be 3")
-def costs_shufflenet_only(*given):
-    return costs()(*given)[2]
-
-
-@wrong("unit_costs", "unit_costs(96, 24, 8, 7)")
-def costs_from_the_chapter(*given):
-    return costs()(240, 60, 3, 28)
-
-
-@right("unit_costs")
-def costs_layer_by_layer(c, m, g, side):
-    def layer(inputs, outputs, window, groups):
-        return side**2 * window**2 * (inputs / groups) * outputs
-
-    both = layer(c, m, 1, 1) + layer(m, c, 1, 1)
-    grouped = layer(c, m, 1, g) + layer(m, c, 1, g)
-    return [both + layer(m, m, 3, 1), both + layer(m, m, 3, g), grouped + layer(m, m, 3, m)]
-
-
-@wrong("unit_costs", "counted like a full one, 9 m m")
-def costs_depthwise_full(c, m, g, side):
-    resnet, resnext, _ = costs()(c, m, g, side)
-    return resnet, resnext, side**2 * (2 * c * m // g + 9 * m * m)
-
-
-@wrong("unit_costs", "has 9 products for each number of its output")
-def costs_depthwise_one(c, m, g, side):
-    resnet, resnext, _ = costs()(c, m, g, side)
-    return resnet, resnext, side**2 * (2 * c * m // g + m)
-
-
-@wrong("unit_costs", "the 3 x 3 convolution is forgotten in all three")
-def costs_ends_only(c, m, g, side):
-    return tuple(side**2 * n for n in (2 * c * m, 2 * c * m, 2 * c * m // g))
-
-
-@wrong("unit_costs", "ResNeXt divides its 3 x 3 convolution by g once")
-def costs_resnext_twice(c, m, g, side):
-    resnet, _, ours = costs()(c, m, g, side)
-    return resnet, side**2 * (2 * c * m + 9 * m * m // g**2), ours
-
-
-@wrong("unit_costs", "ResNeXt is counted without groups")
-def costs_resnext_whole(c, m, g, side):
-    resnet, _, ours = costs()(c, m, g, side)
-    return resnet, resnet, ours
+@right("train")
+def train_sgd(x, labels):
+    keras.utils.set_random_seed(3)
+    model = small()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)
+    model.fit(x, np.eye(10)[labels], 32, 6, verbose=0)
+    return model
 
 
 # groups_seen
@@ -319,110 +280,170 @@ def seen_by_layers(groups, per_group):
     return dealt.reshape(groups, groups, per_group).sum(axis=-1).T > 0
 
 
-# downsample
+# which_order_mixes
+
+LATER = "a random order mixes too, but later"
 
 
-def windows(x, reduce, pad=((1, 1), (1, 1), (0, 0))):
-    """Return reduce(window) for every 3 x 3 window at stride 2."""
-    padded = np.pad(x, pad)
-    rows = range(0, padded.shape[0] - 2, 2)
-    columns = range(0, padded.shape[1] - 2, 2)
-    return np.array([[reduce(padded[r : r + 3, c : c + 3]) for c in columns] for r in rows])
+@wrong("which_order_mixes", "predict first, then measure")
+def order_unpredicted(predict, measure):
+    measure("shuffle", 2)
+    return LATER
 
 
-def mean(part):
-    return part.mean(axis=(0, 1))
+@wrong("which_order_mixes", "nothing was measured")
+def order_unmeasured(predict, measure):
+    return predict(LATER)
 
 
-def joined(pooled, branch):
-    return np.maximum(np.concatenate([pooled, branch], axis=-1), 0)
+@wrong("which_order_mixes", "you cannot tell what 'reversed' does in the end")
+def order_two_layers(predict, measure):
+    predict(LATER)
+    for order in ("shuffle", "reversed", "random"):
+        measure(order, 2)
+    return LATER
 
 
-@wrong("downsample", "the ReLU is missing")
-def down_linear(x, branch):
-    return np.concatenate([windows(x, mean), branch], axis=-1)
+@wrong("which_order_mixes", "you cannot tell what 'random' does in the end")
+def order_random_briefly(predict, measure):
+    predict(LATER)
+    measure("shuffle", 2), measure("reversed", 4), measure("random", 2)
+    return LATER
 
 
-@wrong("downsample", "the branch stands before the pooled input")
-def down_branch_first(x, branch):
-    return joined(branch, windows(x, mean))
+@wrong("which_order_mixes", "compare 'shuffle' and 'random' at 2 layers")
+def order_only_late(predict, measure):
+    predict(LATER)
+    for order in ("shuffle", "reversed", "random"):
+        measure(order, 5)
+    return LATER
 
 
-@wrong("downsample", "do not count in your means")
-def down_keras_means(x, branch):
-    ones = windows(np.ones_like(x), mean)
-    return joined(windows(x, mean) / ones, branch)
+def measured(predict, measure):
+    predict("only the shuffle mixes")
+    for order in ("shuffle", "reversed", "random"):
+        measure(order, 2), measure(order, 4)
 
 
-@wrong("downsample", "this is the largest value of each window")
-def down_maximum(x, branch):
-    return joined(windows(x, lambda part: part.max(axis=(0, 1))), branch)
+@wrong("which_order_mixes", "'only the shuffle mixes' does not fit")
+def order_only_shuffle(predict, measure):
+    measured(predict, measure)
+    return "only the shuffle mixes"
 
 
-@wrong("downsample", "the windows begin at pixel 0")
-def down_padded_behind(x, branch):
-    return joined(windows(x, mean, ((0, 1), (0, 1), (0, 0))), branch)
+@wrong("which_order_mixes", "the reversed one never' does not fit")
+def order_as_fast(predict, measure):
+    measured(predict, measure)
+    return "a random order mixes as fast, the reversed one never"
 
 
-@wrong("downsample", "every second pixel is picked")
-def down_picked(x, branch):
-    return joined(x[::2, ::2], branch)
+@wrong("which_order_mixes", "order is 'backwards'; allowed")
+def order_unknown(predict, measure):
+    predict(LATER)
+    return measure("backwards", 2)
 
 
-@wrong("downsample", "these are sums of the windows")
-def down_sums(x, branch):
-    return joined(windows(x, lambda part: part.sum(axis=(0, 1))), branch)
+@wrong("which_order_mixes", "layers is 20; allowed: 1 to 8")
+def order_too_deep(predict, measure):
+    predict(LATER)
+    return measure("random", 20)
 
 
-@wrong("downsample", "these are means of 2 x 2 pixels")
-def down_two_by_two(x, branch):
-    h, w, c = x.shape
-    return joined(x.reshape(h // 2, 2, w // 2, 2, c).mean(axis=(1, 3)), branch)
+@right("which_order_mixes")
+def order_predicted_wrongly(predict, measure):
+    measured(predict, measure)
+    return LATER
 
 
-@wrong("downsample", "the branch is missing")
-def down_pool_only(x, branch):
-    return windows(x, mean)
+# mended
+
+MIXED = "the shuffle mixes pixels"
 
 
-@wrong("downsample", "this is the branch alone")
-def down_branch_only(x, branch):
-    return np.maximum(branch, 0)
+def mended_cause(cause):
+    def answer(x, groups):
+        return cause, dealt(x, groups)[1]
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", f"'{cause}' is not the cause")(answer)
 
 
-@wrong("downsample", "stops with ValueError")
-def down_added(x, branch):
-    return np.maximum(windows(x, mean) + branch, 0)
+mended_loaded = mended_cause("weights not loaded")
+mended_averages = mended_cause("averages of batch normalisation too late")
+mended_inverse_cause = mended_cause("the shuffle is the inverse one")
+mended_nothing = mended_cause("the shuffle does nothing")
 
 
-@wrong("downsample", "With an input of 5 x 7 pixels the result")
-def down_even_only(x, branch):
-    return joined(windows(x, mean), branch) * (x.shape[0] % 2 == 0)
+def dealt(x, groups, axes=(0, 1, 2, 4, 3), table=None):
+    batch, height, width, channels = x.shape
+    table = table or (groups, channels // groups)
+    return MIXED, x.reshape(batch, height, width, *table).transpose(axes).reshape(x.shape)
 
 
-@right("downsample")
-def down_relu_on_the_branch(x, branch):
-    return np.concatenate([windows(x, mean), np.maximum(branch, 0)], axis=-1)
+@wrong("mended", "it still mixes pixels: this is the friend's shuffle")
+def mended_not(x, groups):
+    batch, height, width, channels = x.shape
+    y = x.reshape(batch, groups, channels // groups, height, width)
+    return MIXED, y.transpose(0, 2, 1, 3, 4).reshape(x.shape)
 
 
-@right("downsample")
-def down_keras(x, branch):
-    padded = keras.layers.ZeroPadding2D(1, dtype="float64")(x[None])
-    pooled = keras.layers.AveragePooling2D(3, 2, dtype="float64")(padded)[0]
-    return keras.ops.relu(keras.ops.concatenate([pooled, branch], axis=-1))
+@wrong("mended", "the channels stay where they are")
+def mended_untransposed(x, groups):
+    return dealt(x, groups, (0, 1, 2, 3, 4))
 
 
-@right("downsample")
-def down_nine_slices(x, branch):
-    padded = np.pad(x, ((1, 2), (1, 2), (0, 0)))
-    rows, columns, _ = branch.shape
-    total = sum(
-        padded[r : r + 2 * rows : 2, c : c + 2 * columns : 2] for r in range(3) for c in range(3)
-    )
-    return joined(total / 9, branch)
+@wrong("mended", "this is the inverse shuffle: the table has")
+def mended_inverse(x, groups):
+    return dealt(x, groups, table=(x.shape[-1] // groups, groups))
 
 
-@wrong("downsample", "this is Keras's average pooling with padding='same'")
-def down_same(x, branch):
-    pooled = keras.layers.AveragePooling2D(3, 2, "same", dtype="float64")(x[None])[0]
-    return keras.ops.relu(keras.ops.concatenate([pooled, branch], axis=-1))
+@wrong("mended", "the pixels are exchanged as well")
+def mended_rows(x, groups):
+    return dealt(x, groups, (0, 2, 1, 4, 3))
+
+
+def channels_first(x, groups):
+    batch, height, width, channels = x.shape
+    y = x.transpose(0, 3, 1, 2).reshape(batch, groups, channels // groups, height, width)
+    return y.transpose(0, 2, 1, 3, 4).reshape(batch, channels, height, width)
+
+
+@wrong("mended", "the channels are dealt out right, and then lie in the axes of another library")
+def mended_reshaped_back(x, groups):
+    return MIXED, channels_first(x, groups).reshape(x.shape)
+
+
+@wrong("mended", "the channels stand on the second axis")
+def mended_channels_first(x, groups):
+    return MIXED, channels_first(x, groups)
+
+
+@wrong("mended", "all channels stand in reverse order")
+def mended_reversed(x, groups):
+    return MIXED, x[..., ::-1]
+
+
+@wrong("mended", "one thing came back where there should be 2: the cause, x shuffled")
+def mended_alone(x, groups):
+    return {0: dealt(x, groups)[1]}
+
+
+@wrong("mended", "For x of shape (2, 4, 5, 12) and 3 groups the result")
+def mended_rolled(x, groups):
+    return MIXED, np.roll(x, groups, axis=-1)
+
+
+@right("mended")
+def mended_by_places(x, groups):
+    order = np.arange(x.shape[-1]).reshape(groups, -1).T.reshape(-1)
+    return MIXED, x[..., order]
+
+
+@right("mended")
+def mended_and_back(x, groups):
+    return [MIXED, np.moveaxis(channels_first(x, groups), 1, -1)]
+
+
+@right("mended")
+def mended_by_the_course(x, groups):
+    return MIXED, ChannelShuffle(groups)(x.astype("float32"))

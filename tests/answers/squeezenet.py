@@ -7,220 +7,46 @@ import keras
 import numpy as np
 
 from answers import in_a_class, right, wrong
-
-# fire_parameters
-
-
-def parameters(squeeze_window=1, one_window=1, three_window=9, biases=(1, 1), squeezing=1):
-    """Return an answer with these numbers of weights a window, and of biases a filter."""
-
-    def answer(channels, squeeze, expand1x1, expand3x3):
-        first = squeeze_window * channels * squeeze + biases[0] * squeeze
-        one = one_window * squeeze * expand1x1 + biases[1] * expand1x1
-        three = three_window * squeeze * expand3x3 + biases[1] * expand3x3
-        return squeezing * first + one + three
-
-    return answer
-
-
-@wrong("fire_parameters", "the biases are missing, one for each filter")
-def parameters_without_biases(*sizes):
-    return parameters(biases=(0, 0))(*sizes)
-
-
-@wrong("fire_parameters", "the squeeze layer's biases are missing")
-def parameters_without_squeeze_biases(*sizes):
-    return parameters(biases=(0, 1))(*sizes)
-
-
-@wrong("fire_parameters", "the expand layers' biases are missing")
-def parameters_without_expand_biases(*sizes):
-    return parameters(biases=(1, 0))(*sizes)
-
-
-@wrong("fire_parameters", "the squeeze layer is missing")
-def parameters_of_expand(*sizes):
-    return parameters(squeezing=0)(*sizes)
-
-
-@wrong("fire_parameters", "a 3 x 3 window has nine weights")
-def parameters_three(*sizes):
-    return parameters(three_window=3)(*sizes)
-
-
-@wrong("fire_parameters", "both expand layers read the module's input")
-def parameters_wide(channels, squeeze, expand1x1, expand3x3):
-    first = channels * squeeze + squeeze
-    return first + channels * expand1x1 + expand1x1 + 9 * channels * expand3x3 + expand3x3
-
-
-@wrong("fire_parameters", "the expand layers stand one after the other")
-def parameters_chained(channels, squeeze, expand1x1, expand3x3):
-    small = squeeze * expand1x1 + expand1x1
-    return channels * squeeze + squeeze + small + 9 * expand1x1 * expand3x3 + expand3x3
-
-
-@wrong("fire_parameters", "the squeeze layer has 3 x 3 windows here")
-def parameters_large_squeeze(*sizes):
-    return parameters(squeeze_window=9)(*sizes)
-
-
-@wrong("fire_parameters", "both expand layers have 3 x 3 windows here")
-def parameters_all_large(*sizes):
-    return parameters(one_window=9)(*sizes)
-
-
-@wrong("fire_parameters", "both expand layers have 1 x 1 windows here")
-def parameters_all_small(*sizes):
-    return parameters(three_window=1)(*sizes)
-
-
-@wrong("fire_parameters", "expand1x1 and expand3x3 are exchanged")
-def parameters_exchanged(channels, squeeze, expand1x1, expand3x3):
-    return parameters()(channels, squeeze, expand3x3, expand1x1)
-
-
-@wrong("fire_parameters", "For fire2 of the paper the result")
-def parameters_by_heart(channels, squeeze, expand1x1, expand3x3):
-    return parameters()(channels, squeeze, expand1x1, 40)
-
-
-@right("fire_parameters")
-def parameters_by_layer(channels, squeeze, expand1x1, expand3x3):
-    layers = [(1, channels, squeeze), (1, squeeze, expand1x1), (3, squeeze, expand3x3)]
-    return sum(side**2 * inputs * filters + filters for side, inputs, filters in layers)
-
-
-@right("fire_parameters")
-def parameters_keras(channels, squeeze, expand1x1, expand3x3):
-    return fire_functional((3, 3, channels), squeeze, expand1x1, expand3x3).count_params()
-
-
-# module_sizes
-
-
-def sizes(expand, squeezed=lambda e1, e3, ratio: ratio * (e1 + e3), share=lambda pct: pct):
-    def answer(i, base_e, incr_e, freq, pct3x3, squeeze_ratio):
-        filters = expand(i, base_e, incr_e, freq)
-        three = share(pct3x3) * filters
-        return squeezed(filters - three, three, squeeze_ratio), filters - three, three
-
-    return answer
-
-
-def grown(i, base_e, incr_e, freq):
-    return base_e + incr_e * (i // freq)
-
-
-@wrong("module_sizes", "expand1x1 and expand3x3 are exchanged")
-def sizes_exchanged(*numbers):
-    return sizes(grown, share=lambda pct: 1 - pct)(*numbers)
-
-
-@wrong("module_sizes", "the squeeze layer stands first")
-def sizes_expand_first(*numbers):
-    squeeze, one, three = sizes(grown)(*numbers)
-    return one, three, squeeze
-
-
-@wrong("module_sizes", "the expand filters do not grow")
-def sizes_constant(*numbers):
-    return sizes(lambda i, base_e, incr_e, freq: base_e)(*numbers)
-
-
-@wrong("module_sizes", "the expand filters grow with every module")
-def sizes_every_module(*numbers):
-    return sizes(lambda i, base_e, incr_e, freq: base_e + i * incr_e)(*numbers)
-
-
-@wrong("module_sizes", "i is divided by freq with a remainder")
-def sizes_fraction(*numbers):
-    return sizes(lambda i, base_e, incr_e, freq: base_e + incr_e * i / freq)(*numbers)
-
-
-@wrong("module_sizes", "the modules are counted from 1")
-def sizes_from_one(*numbers):
-    return sizes(lambda i, *rest: grown(i - 1, *rest))(*numbers)
-
-
-@wrong("module_sizes", "base_e is missing")
-def sizes_without_base(*numbers):
-    return sizes(lambda i, base_e, incr_e, freq: incr_e * (i // freq))(*numbers)
-
-
-@wrong("module_sizes", "not to the 3 x 3 ones alone")
-def sizes_squeeze_of_three(*numbers):
-    return sizes(grown, lambda e1, e3, ratio: ratio * e3)(*numbers)
-
-
-@wrong("module_sizes", "not to the 1 x 1 ones alone")
-def sizes_squeeze_of_one(*numbers):
-    return sizes(grown, lambda e1, e3, ratio: ratio * e1)(*numbers)
-
-
-@wrong("module_sizes", "expand1x1 is the number of all expand filters")
-def sizes_all_small(*numbers):
-    squeeze, one, three = sizes(grown)(*numbers)
-    return squeeze, one + three, three
-
-
-@wrong("module_sizes", "half of the expand filters are 3 x 3 here")
-def sizes_half(*numbers):
-    return sizes(grown, share=lambda pct: 0.5)(*numbers)
-
-
-@wrong("module_sizes", "For module_sizes(5, 64, 32, 2, 0.75, 0.25) the triple")
-def sizes_squared(*numbers):
-    return sizes(lambda *rest: 2 * grown(*rest))(*numbers)
-
-
-@wrong("module_sizes", "For fire2 of the paper the triple")
-def sizes_never_the_first(*numbers):
-    return sizes(lambda i, *rest: grown(i, *rest) if i else 0)(*numbers)
-
-
-@wrong("module_sizes", "one thing came back where there should be 3")
-def sizes_alone(*numbers):
-    return grown(*numbers[:4])
-
-
-@right("module_sizes")
-def sizes_integers(*numbers):
-    return [int(number) for number in sizes(grown)(*numbers)]
-
-
-@right("module_sizes")
-def sizes_loop(i, base_e, incr_e, freq, pct3x3, squeeze_ratio):
-    expand = base_e
-    for module in range(1, i + 1):
-        if module % freq == 0:
-            expand += incr_e
-    return np.array([squeeze_ratio * expand, (1 - pct3x3) * expand, pct3x3 * expand]).round()
-
-
-# fire
+from course_lib.layers import max_pool
+from course_lib.squeezenet import SMALL, Fire, SqueezeNet
 
 layers = keras.layers
+
+# fire
 
 
 def module(
     first="relu",
     second="relu",
     window=1,
-    wide=False,
     bias=True,
-    padding="same",
     turned=False,
     join=layers.Concatenate,
+    reads="squeeze",
+    around="complex",
+    across=None,
+    across_bias=True,
+    last=None,
 ):
-    def answer(input_shape, squeeze, expand1x1, expand3x3):
+    def answer(input_shape, squeeze, expand1x1, expand3x3, bypass):
         image = keras.Input(input_shape)
-        look = {"use_bias": bias, "padding": padding}
+        look = {"use_bias": bias, "padding": "same"}
         narrow = layers.Conv2D(squeeze, window, activation=first, **look)(image)
-        source = image if wide else narrow
-        small = layers.Conv2D(expand1x1, 1, activation=second, **look)(source)
+        small = layers.Conv2D(expand1x1, 1, activation=second, **look)(narrow)
+        source = small if reads == "small" else narrow
         large = layers.Conv2D(expand3x3, 3, activation=second, **look)(source)
-        return keras.Model(image, join()([large, small] if turned else [small, large]))
+        x = join()([large, small] if turned else [small, large])
+        if bypass and around or around == "always":
+            fits = input_shape[-1] == x.shape[-1]
+            if around == "convolution" or around == "complex" and not fits:
+                a = layers.Conv2D(x.shape[-1], 1, activation=across, use_bias=across_bias)(image)
+                x = layers.add([x, a])
+            elif around == "joined":
+                x = join()([x, image])
+            elif fits:
+                x = layers.add([x, image])
+            x = layers.Activation(last)(x)
+        return keras.Model(image, x)
 
     return answer
 
@@ -231,25 +57,19 @@ def fire_tensor(*arguments):
 
 
 @wrong("fire", "the model should have one input of shape (5, 6, 7)")
-def fire_fixed_input(input_shape, *filters):
-    return module()((55, 55, 96), *filters)
-
-
-@wrong("fire", "the model should have one output")
-def fire_two_outputs(*arguments):
-    model = module()(*arguments)
-    return keras.Model(model.input, [model.output, model.output])
+def fire_fixed_input(input_shape, *others):
+    return module()((55, 55, 96), *others)
 
 
 @wrong("fire", "the output has one half of the channels")
-def fire_half(input_shape, squeeze, expand1x1, expand3x3):
+def fire_half(input_shape, squeeze, expand1x1, expand3x3, bypass):
     image = keras.Input(input_shape)
     narrow = layers.Conv2D(squeeze, 1, activation="relu")(image)
     return keras.Model(image, layers.Conv2D(expand1x1, 1, activation="relu")(narrow))
 
 
-@wrong("fire", "the output of (5, 6, 7) has shape (5, 6, 9)")
-def fire_with_squeeze(input_shape, squeeze, expand1x1, expand3x3):
+@wrong("fire", "has shape (5, 6, 9); it should have (5, 6, 7)")
+def fire_with_squeeze(input_shape, squeeze, expand1x1, expand3x3, bypass):
     image = keras.Input(input_shape)
     narrow = layers.Conv2D(squeeze, 1, activation="relu")(image)
     small = layers.Conv2D(expand1x1, 1, activation="relu")(narrow)
@@ -257,17 +77,8 @@ def fire_with_squeeze(input_shape, squeeze, expand1x1, expand3x3):
     return keras.Model(image, layers.Concatenate()([narrow, small, large]))
 
 
-@wrong("fire", "`fire` stops with ValueError")
-def fire_valid(*arguments):
-    return module(padding="valid")(*arguments)
-
-
 @wrong("fire", "the expand layers read the module's input")
-def fire_wide(*arguments):
-    return fire_from_input(*arguments)
-
-
-def fire_from_input(input_shape, squeeze, expand1x1, expand3x3):
+def fire_wide(input_shape, squeeze, expand1x1, expand3x3, bypass):
     image = keras.Input(input_shape)
     narrow = layers.Conv2D(squeeze, 1, activation="relu")(image)
     small = layers.Conv2D(expand1x1, 1, activation="relu")(image)
@@ -275,13 +86,18 @@ def fire_from_input(input_shape, squeeze, expand1x1, expand3x3):
     return keras.Model([image], layers.Concatenate()([small, large + 0 * keras.ops.sum(narrow)]))
 
 
+@wrong("fire", "the 3 x 3 layer reads the 1 x 1 half")
+def fire_chained(*arguments):
+    return module(reads="small")(*arguments)
+
+
 @wrong("fire", "the squeeze layer has a 3 x 3 window")
 def fire_large_squeeze(*arguments):
     return module(window=3)(*arguments)
 
 
-@wrong("fire", "the kernels should be (1, 1, 7, 2), (1, 1, 2, 4) and (3, 3, 2, 3)")
-def fire_all_large(input_shape, squeeze, expand1x1, expand3x3):
+@wrong("fire", "should be (1, 1, 7, 2), (1, 1, 2, 4), (3, 3, 2, 3). Kernels of this model")
+def fire_all_large(input_shape, squeeze, expand1x1, expand3x3, bypass):
     image = keras.Input(input_shape)
     narrow = layers.Conv2D(squeeze, 1, activation="relu")(image)
     both = layers.Conv2D(expand1x1 + expand3x3, 3, padding="same", activation="relu")(narrow)
@@ -313,236 +129,449 @@ def fire_turned(*arguments):
     return module(turned=True)(*arguments)
 
 
+@wrong("fire", "the input is added although bypass is False")
+def fire_always(*arguments):
+    return module(around="always")(*arguments)
+
+
+@wrong("fire", "bypass is True, and nothing is added")
+def fire_without_bypass(*arguments):
+    return module(around="")(*arguments)
+
+
+@wrong("fire", "the input is concatenated. A bypass adds it")
+def fire_joined(*arguments):
+    return module(around="joined")(*arguments)
+
+
+@wrong("fire", "the bypass has a convolution where the input has as many channels")
+def fire_convolution_everywhere(*arguments):
+    return module(around="convolution")(*arguments)
+
+
+@wrong("fire", "there is no bypass in fire((5, 6, 5), 2, 4, 3, True)")
+def fire_simple(*arguments):
+    return module(around="simple")(*arguments)
+
+
+@wrong("fire", "a ReLU follows the addition")
+def fire_relu_last(*arguments):
+    return module(last="relu")(*arguments)
+
+
+@wrong("fire", "the convolution of the bypass has a ReLU")
+def fire_bypass_relu(*arguments):
+    return module(across="relu")(*arguments)
+
+
+@wrong("fire", "the convolution of the bypass has no bias")
+def fire_bypass_without_bias(*arguments):
+    return module(across_bias=False)(*arguments)
+
+
 @right("fire")
 def fire_functional(*arguments):
     return module()(*arguments)
 
 
 @right("fire")
-def fire_separate_relu(input_shape, squeeze, expand1x1, expand3x3):
+def fire_separate_relu(input_shape, squeeze, expand1x1, expand3x3, bypass):
     image = keras.Input(input_shape)
     x = layers.ReLU()(layers.Conv2D(squeeze, (1, 1), padding="same")(image))
     halves = [layers.Conv2D(expand1x1, 1)(x), layers.Conv2D(expand3x3, 3, padding="same")(x)]
-    return keras.Model(image, layers.Activation("relu")(layers.concatenate(halves, axis=-1)))
+    x = layers.Activation("relu")(layers.concatenate(halves, axis=-1))
+    if bypass and input_shape[-1] == expand1x1 + expand3x3:
+        x = x + image
+    elif bypass:
+        x = x + layers.Conv2D(expand1x1 + expand3x3, 1)(image)
+    return keras.Model(image, x)
 
 
 @right("fire")
-def fire_functional_in_a_class(*arguments):
-    return in_a_class(fire_functional)(*arguments)
+def fire_in_a_class(*arguments):
+    return in_a_class(module())(*arguments)
 
 
-@right("fire")
-def fire_functional_in_a_class_called(*arguments):
-    return in_a_class(fire_functional, called=True)(*arguments)
+# network
 
 
-# mask
+def whole(
+    bypass=False,
+    pools=(0, 2, 4),
+    pool=max_pool,
+    share=8,
+    first="valid",
+    drop=0.5,
+    tail=None,
+    activation=None,
+):
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(32, 3, padding=first, activation="relu")(image)
+    for i in range(8):
+        if i in pools:
+            x = pool(x, f"pool{i}")
+        expand = 32 * (1 + i // 2)
+        x = module()(x.shape[1:], expand // share, expand // 2, expand // 2, bypass)(x)
+    x = layers.Dropout(drop)(x) if drop else x
+    if tail:
+        return keras.Model(image, tail(x))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(10, 1, activation="relu")(x))
+    return keras.Model(image, layers.Activation(activation)(x))
 
 
-def largest(weights, count, size=np.abs):
-    order = np.argsort(-size(weights), axis=None)
-    result = np.zeros(weights.size)
-    result[order[:count]] = 1
-    return result.reshape(weights.shape)
+@wrong("network", "the poolings stand after fire4 and fire8")
+def network_late(bypass):
+    return whole(bypass, (0, 3, 7))
 
 
-@wrong("mask", "the weights near zero are kept")
-def mask_smallest(weights, keep):
-    return largest(weights, round(keep * weights.size), size=lambda w: -np.abs(w))
+@wrong("network", "the ReLU after conv10 is missing")
+def network_linear(bypass):
+    return whole(bypass, tail=lambda x: layers.GlobalAveragePooling2D()(layers.Conv2D(10, 1)(x)))
 
 
-@wrong("mask", "keep is taken as the share that goes")
-def mask_share_pruned(weights, keep):
-    return largest(weights, round((1 - keep) * weights.size))
+@wrong("network", "conv1 is padded")
+def network_padded(bypass):
+    return whole(bypass, first="same")
 
 
-@wrong("mask", "the mask is turned around")
-def mask_turned(weights, keep):
-    return 1 - largest(weights, round(keep * weights.size))
+@wrong("network", "a pooling loses the last row")
+def network_valid_pools(bypass):
+    return whole(bypass, pool=lambda x, name: layers.MaxPooling2D(3, 2)(x))
 
 
-@wrong("mask", "large negative weights are pruned")
-def mask_signed(weights, keep):
-    return largest(weights, round(keep * weights.size), size=lambda w: w)
+@wrong("network", "network(False) has bypasses")
+def network_always(bypass):
+    return SqueezeNet(**{**SMALL, "bypass": "simple"})
 
 
-@wrong("mask", "every row keeps the same number")
-def mask_rows(weights, keep):
-    return [largest(row, round(keep * row.size)) for row in weights]
+@wrong("network", "network(True) has no bypass")
+def network_never(bypass):
+    return whole()
 
 
-@wrong("mask", "keep is used as the threshold")
-def mask_threshold(weights, keep):
-    return np.abs(weights) > keep
+@wrong("network", "in network(True) only modules with equal channels")
+def network_simple(bypass):
+    return SqueezeNet(**{**SMALL, "bypass": "simple" if bypass else None})
 
 
-@wrong("mask", "these are the pruned weights")
-def mask_weights(weights, keep):
-    return weights * largest(weights, round(keep * weights.size))
+@wrong("network", "the Dropout is missing")
+def network_without_dropout(bypass):
+    return whole(bypass, drop=0)
 
 
-@wrong("mask", "one weight too few is kept")
-def mask_strict(weights, keep):
-    size = np.abs(weights)
-    return size > np.sort(size, axis=None)[-round(keep * weights.size)]
+@wrong("network", "the network ends in a softmax")
+def network_softmax(bypass):
+    return whole(bypass, activation="softmax")
 
 
-@wrong("mask", "one weight too many is kept")
-def mask_one_more(weights, keep):
-    size = np.abs(weights)
-    return size >= np.sort(size, axis=None)[-round(keep * weights.size) - 1]
+@wrong("network", "there is none of 1 x 1 x 4 x 16")
+def network_wide_doors(bypass):
+    return whole(bypass, share=4)
 
 
-@wrong("mask", "The mask has shape (40,); it should have shape (5, 8)")
-def mask_flat(weights, keep):
-    return largest(weights, round(keep * weights.size)).ravel()
+@wrong("network", "there is none of 1 x 1 x 128 x 10, and there is one of 128 x 10")
+def network_dense(bypass):
+    def tail(x):
+        return layers.Dense(10, "relu")(layers.GlobalAveragePooling2D()(x))
+
+    return whole(bypass, tail=tail)
 
 
-@wrong("mask", "The mask for keep = 0.33 at [1, 4] is")
-def mask_quarter(weights, keep):
-    return largest(weights, weights.size if keep == 1 else weights.size // 4)
+@right("network")
+def network_of_the_course(bypass):
+    return SqueezeNet(**{**SMALL, "bypass": "complex" if bypass else None})
 
 
-@right("mask")
-def mask_ranks(weights, keep):
-    return largest(weights, round(keep * weights.size)).astype(int)
+@right("network")
+def network_in_a_class(bypass):
+    return in_a_class(whole)(bypass)
 
 
-@right("mask")
-def mask_quadratic(weights, keep):
-    size = [abs(w) for w in weights.ravel()]
-    stays = sorted(size)[len(size) - round(keep * len(size)) :]
-    return [[abs(w) in stays for w in row] for row in weights]
+# train
 
 
-@wrong("mask", "13 of 40 weights stay for keep = 0.34")
-def mask_cut_off(weights, keep):
-    return largest(weights, int(keep * weights.size))
+def small(sizes=((8, 16, 16), (12, 24, 24), (16, 32, 32)), first=16, block=None):
+    image = keras.Input((28, 28, 1))
+    x = layers.Conv2D(first, 3, 2, activation="relu", kernel_initializer="he_normal")(image)
+    for number, size in enumerate(sizes):
+        x = (block or Fire)(*size)(x)
+        x = layers.MaxPooling2D(2)(x) if number < 2 else x
+    return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-@wrong("mask", "15 of 40 weights stay for keep = 0.36")
-def mask_quantile(weights, keep):
-    return np.abs(weights) >= np.quantile(np.abs(weights), 1 - keep)
+def with_weights(change, **sizes):
+    model = small(**sizes)
+    model.set_weights([change(weight) for weight in model.get_weights()])
+    return model
 
 
-# new_centres
+@wrong("train", "12,000 are allowed")
+def train_large(x, labels):
+    return SqueezeNet(**SMALL)
 
 
-def moving(function, empty=lambda centre: centre, finish=None):
-    def answer(weights, centres):
-        nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
-        result = [
-            function(weights[nearest == k]) if np.any(nearest == k) else empty(centres[k])
-            for k in range(len(centres))
-        ]
-        result = [centre for centre in result if centre is not None]
-        return finish(np.array(result), weights, centres, nearest) if finish else result
+@wrong("train", "that no squeeze layer made")
+def train_plain(x, labels):
+    def block(squeeze, one, three):
+        return layers.Conv2D(one, 3, padding="same", activation="relu")
+
+    return small(((0, 12, 0), (0, 16, 0), (0, 20, 0)), block=block)
+
+
+@wrong("train", "there are 2 Fire modules in it")
+def train_two(x, labels):
+    return small(((8, 16, 16), (12, 24, 24)))
+
+
+@wrong("train", "this is what fit returns, the history")
+def train_history(x, labels):
+    return keras.callbacks.History()
+
+
+@wrong("train", "the outputs are nan or infinite")
+def train_nan(x, labels):
+    return with_weights(lambda weight: np.nan * weight)
+
+
+@wrong("train", "it says class")
+def train_dead(x, labels):
+    return with_weights(lambda weight: 0 * weight)
+
+
+@right("train")
+def train_sgd(x, labels):
+    keras.utils.set_random_seed(3)
+    model = small()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss)
+    model.fit(x, np.eye(10)[labels], 32, 6, verbose=0)
+    return model
+
+
+# what_saves_it
+
+EACH, WHOLE = "each layer", "whole network"
+
+
+@wrong("what_saves_it", "predict first, then measure")
+def saves_unpredicted(predict, measure):
+    measure(EACH, 0)
+    return "both"
+
+
+@wrong("what_saves_it", "nothing was measured")
+def saves_unmeasured(predict, measure):
+    return predict("both")
+
+
+@wrong("what_saves_it", "there is no prediction")
+def saves_neither_called(predict, measure):
+    return "both"
+
+
+@wrong("what_saves_it", "you cannot tell what where it is cut does")
+def saves_one_place(predict, measure):
+    predict("only training on")
+    measure(WHOLE, 0), measure(WHOLE, 200)
+    return "only training on"
+
+
+@wrong("what_saves_it", "you cannot tell what training on does")
+def saves_without_steps(predict, measure):
+    predict("both")
+    measure(EACH, 0), measure(WHOLE, 0)
+    return "both"
+
+
+@wrong("what_saves_it", "compare measure('each layer', 0) and measure('whole network', 0)")
+def saves_both_at_once(predict, measure):
+    predict("both")
+    measure(EACH, 0), measure(EACH, 150), measure(WHOLE, 200)
+    return "both"
+
+
+def measured(predict, measure):
+    predict("neither")
+    for where in (EACH, WHOLE):
+        measure(where, 0), measure(where, 200)
+
+
+@wrong("what_saves_it", "'only training on' does not fit")
+def saves_training(predict, measure):
+    measured(predict, measure)
+    return "only training on"
+
+
+@wrong("what_saves_it", "'neither' does not fit")
+def saves_neither(predict, measure):
+    measured(predict, measure)
+    return "neither"
+
+
+@wrong("what_saves_it", "where is 'one layer'; allowed")
+def saves_elsewhere(predict, measure):
+    predict("both")
+    return measure("one layer", 0)
+
+
+@wrong("what_saves_it", "steps is 1000; allowed: a whole number from 0 to 400")
+def saves_too_long(predict, measure):
+    predict("both")
+    return measure(EACH, 1000)
+
+
+@right("what_saves_it")
+def saves_predicted_wrongly(predict, measure):
+    measured(predict, measure)
+    return "both"
+
+
+# mended
+
+GROWN = "nothing holds the zeros"
+
+
+def training(after=lambda w, mask: None, end=None, start=True, momentum=0.9, extra=0):
+    """Return an answer in the friend's manner; `after` acts on an array after its step."""
+
+    def answer(weights, masks, slopes, steps, rate):
+        weights = [w * m if start else w.copy() for w, m in zip(weights, masks)]
+        speeds = [np.zeros_like(w) for w in weights]
+        for _ in range(steps + extra):
+            for w, m, speed, slope in zip(weights, masks, speeds, slopes(weights)):
+                speed *= momentum
+                speed -= rate * slope
+                w += speed
+                after(w, m)
+        return GROWN, [end(w, m) for w, m in zip(weights, masks)] if end else weights
 
     return answer
 
 
-@wrong("new_centres", "a centre without weights has become 0")
-def centres_zero(*arguments):
-    return moving(np.mean, lambda centre: 0.0)(*arguments)
+def hold(w, mask):
+    w *= mask
 
 
-@wrong("new_centres", "a centre without weights has disappeared")
-def centres_fewer(*arguments):
-    return moving(np.mean, lambda centre: None)(*arguments)
+def mended_cause(cause):
+    def answer(*arguments):
+        return cause, training(hold)(*arguments)[1]
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", f"'{cause}' is not the cause")(answer)
 
 
-@wrong("new_centres", "these are medians")
-def centres_median(*arguments):
-    return moving(np.median)(*arguments)
+mended_much = mended_cause("pruned too much")
+mended_rate = mended_cause("learning rate too high")
+mended_briefly = mended_cause("trained on too briefly")
+mended_file = mended_cause("file written wrongly")
 
 
-@wrong("new_centres", "these are sums")
-def centres_sum(*arguments):
-    return moving(np.sum)(*arguments)
+@wrong("mended", "the cause should be one of")
+def mended_other_cause(*arguments):
+    return "overfitting", training(hold)(*arguments)[1]
 
 
-@wrong("new_centres", "a centre has moved to the weight that is nearest to it")
-def centres_nearest_weight(weights, centres):
-    return weights[np.argmin(np.abs(weights - centres[:, None]), axis=1)]
+@wrong("mended", "the zeros are still not held")
+def mended_new_array(*arguments):
+    def after(w, mask):
+        w = w * mask
+
+    return training(after)(*arguments)
 
 
-@wrong("new_centres", "the centres have not moved")
-def centres_same(weights, centres):
-    return centres + 0.0
+@wrong("mended", "the zeros are there at the end, but not on the way")
+def mended_at_the_end(*arguments):
+    return training(end=lambda w, m: w * m)(*arguments)
 
 
-@wrong("new_centres", "these are the numbers of the centres")
-def centres_codes(weights, centres):
-    return np.argmin(np.abs(weights[:, None] - centres), axis=1)
+@wrong("mended", "the weights are not pruned before the first step")
+def mended_dense_start(*arguments):
+    return training(hold, start=False)(*arguments)
 
 
-@wrong("new_centres", "these are the weights with their old centres")
-def centres_old_values(weights, centres):
-    return centres[centres_codes(weights, centres)]
+@wrong("mended", "the weights have not moved")
+def mended_not_moved(weights, masks, slopes, steps, rate):
+    weights = [w * m for w, m in zip(weights, masks)]
+    for _ in range(steps):
+        for w, m, slope in zip(weights, masks, slopes(weights)):
+            w = (w - rate * slope) * m
+    return GROWN, weights
 
 
-@wrong("new_centres", "these are the weights with their new centres")
-def centres_new_values(*arguments):
-    return moving(np.mean, finish=lambda new, w, c, nearest: new[nearest])(*arguments)
+@wrong("mended", "the masks are turned round")
+def mended_turned(weights, masks, *others):
+    return training(hold)(weights, [1 - m for m in masks], *others)
 
 
-@wrong("new_centres", "old centre and mean are averaged")
-def centres_half_way(*arguments):
-    return moving(np.mean, finish=lambda new, w, old, nearest: (new + old) / 2)(*arguments)
+@wrong("mended", "the momentum is gone")
+def mended_without_momentum(*arguments):
+    return training(hold, momentum=0)(*arguments)
 
 
-@wrong("new_centres", "every centre has moved to the mean of all weights")
-def centres_mean_of_all(weights, centres):
-    return np.full(len(centres), weights.mean())
+@wrong("mended", "`slopes` is called 7 times; there are 6 steps")
+def mended_one_more(*arguments):
+    return training(hold, extra=1)(*arguments)
 
 
-@wrong("new_centres", "The array of centres contains nan")
-def centres_empty(weights, centres):
-    nearest = centres_codes(weights, centres)
-    total = np.bincount(nearest, weights, len(centres))
-    return total / np.bincount(nearest, minlength=len(centres))
+@wrong("mended", "`slopes` is never called")
+def mended_pruned_only(weights, masks, *others):
+    return GROWN, [w * m for w, m in zip(weights, masks)]
 
 
-@wrong("new_centres", "With three centres the array")
-def centres_four(weights, centres):
-    result = np.array(centres_loop(weights, centres))
-    return result if len(centres) == 4 else result[::-1]
+@wrong("mended", "pruned weights are not zero at the end")
+def mended_slopes_at_first(weights, masks, slopes, steps, rate):
+    weights, first = [w * m for w, m in zip(weights, masks)], True
+    for _ in range(steps):
+        for w, m, slope in zip(weights, masks, slopes(weights)):
+            w -= rate * (slope * m if first else slope)
+        first = False
+    return GROWN, weights
 
 
-@right("new_centres")
-def centres_loop(weights, centres):
-    groups = [[] for _ in centres]
-    for weight in weights:
-        distances = [abs(weight - centre) for centre in centres]
-        groups[distances.index(min(distances))].append(weight)
-    return [sum(g) / len(g) if g else centre for g, centre in zip(groups, centres)]
+@wrong("mended", "Right zeros, other weights")
+def mended_other_momentum(*arguments):
+    return training(hold, momentum=0.5)(*arguments)
 
 
-@right("new_centres")
-def centres_by_edges(weights, centres):
-    order = np.argsort(centres)
-    line = centres[order]
-    place = np.searchsorted((line[1:] + line[:-1]) / 2, weights)
-    moved = [weights[place == k].mean() if k in place else line[k] for k in range(len(line))]
-    return np.array(moved)[np.argsort(order)]
+@wrong("mended", "weights[0] has shape (3, 4); it should have shape (4, 3)")
+def mended_transposed(*arguments):
+    return GROWN, [w.T for w in training(hold)(*arguments)[1]]
 
 
-@wrong("new_centres", "the steps are repeated until nothing moves")
-def centres_settled(weights, centres):
-    for _ in range(50):
-        nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
-        centres = np.array(
-            [weights[nearest == k].mean() if k in nearest else c for k, c in enumerate(centres)]
-        )
-    return centres
+@wrong("mended", "one thing came back where there should be 2: the cause, the list of weights")
+def mended_weights_alone(*arguments):
+    return {0: training(hold)(*arguments)[1]}
 
 
-@wrong("new_centres", "the centres are sorted")
-def centres_sorted(weights, centres):
-    nearest = np.argmin(np.abs(weights[:, None] - centres), axis=1)
-    return np.sort(
-        [weights[nearest == k].mean() if k in nearest else c for k, c in enumerate(centres)]
-    )
+@right("mended")
+def mended_by_slopes(weights, masks, slopes, steps, rate):
+    weights = [w * m for w, m in zip(weights, masks)]
+    speeds = [0.0, 0.0, 0.0]
+    for _ in range(steps):
+        for i, slope in enumerate(slopes(weights)):
+            speeds[i] = 0.9 * speeds[i] - rate * slope * masks[i]
+            weights[i] = weights[i] + speeds[i]
+    return [GROWN, weights]
+
+
+@right("mended")
+def mended_by_places(weights, masks, slopes, steps, rate):
+    def after(w, mask):
+        w[mask == 0] = 0
+
+    return training(after)(weights, masks, slopes, steps, rate)
+
+
+@right("mended")
+def mended_behind_a_mask(weights, masks, slopes, steps, rate):
+    """The dense weights move, and the network sees them through the masks."""
+    free = [w.copy() for w in weights]
+    speeds = [np.zeros_like(w) for w in weights]
+    for _ in range(steps):
+        for w, speed, slope in zip(free, speeds, slopes([w * m for w, m in zip(free, masks)])):
+            speed[:] = 0.9 * speed - rate * slope
+            w += speed
+    return GROWN, [w * m for w, m in zip(free, masks)]
 
 
 # huffman_bits
