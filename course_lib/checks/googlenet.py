@@ -510,6 +510,6 @@ def mended(answer):
     extra = model.count_params() - ours
     if extra > 0:
         raise Mistake(
-            f"it answers right, and still carries the head's {extra} numbers. Leave the head's layer "
-            "out."
+            f"it answers right, and still carries the head's {extra} numbers. Leave the head's "
+            "layer out."
         )
