@@ -22,8 +22,8 @@ else:
     tf = None
 
 
-# Whether the symbolic call of a block is under way: each costs a learner time, so no block of a
-# network is called twice to be built.
+# True while a block is called symbolically: the blocks inside are built by that very call, so none
+# needs a call of its own. Calls are what building a network costs.
 in_symbolic_call = contextvars.ContextVar("in_symbolic_call", default=False)
 
 

@@ -39,9 +39,7 @@ def test_pictures_of_the_test_that_are_scaled_in_another_way():
     labels = splits.train[1]
     keras.utils.set_random_seed(0)
     model = zoo.build("convolution_small")
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(2e-3), loss)
-    model.fit(fitted[:3000], labels[:3000], 32, 4, verbose=0)
+    networks.fitted(model, (fitted[:3000], labels[:3000]), 2e-3, 32, 4)
     assert accuracy(model, fitted[:3000], labels[:3000]) == pytest.approx(train, abs=6)
     assert accuracy(model, fitted[3000:], labels[3000:]) == pytest.approx(held_back, abs=6)
     assert accuracy(model, spoiled, splits.test[1]) < 25
@@ -56,9 +54,7 @@ def test_averages_that_come_too_late():
     images, labels = networks.pictures(2048).train
     keras.utils.set_random_seed(0)
     model = space["patient"]()
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
-    history = model.fit(images, labels, 64, 3, verbose=0).history
+    history = networks.fitted(model, (images, labels), 1e-2, 64, 3)
     assert 100 * history["accuracy"][-1] == pytest.approx(in_fit, abs=6)
     assert accuracy(model, images, labels) == pytest.approx(after, abs=20) and after < in_fit - 30
 
@@ -83,9 +79,7 @@ def test_a_signal_that_dies_on_its_way():
     images, labels = networks.pictures(2000).train
     keras.utils.set_random_seed(0)
     model = space["patient"]()
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(3e-3), loss)
-    history = model.fit(images, labels, 32, 2, verbose=0).history
+    history = networks.fitted(model, (images, labels), 3e-3, 32, 2)
     assert history["loss"][-1] == pytest.approx(stays, abs=0.02)
     assert accuracy(model, images, labels) == pytest.approx(right, abs=4)
 
@@ -135,9 +129,7 @@ def test_a_shuffle_that_mixes_pixels():
     splits = networks.pictures(2000)
     keras.utils.set_random_seed(0)
     model = network(None)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-2), loss)
-    model.fit(*splits.train, 32, 5, verbose=0)
+    networks.fitted(model, splits.train, 1e-2, 32, 5)
     moved = network(space["shuffle"])
     moved.set_weights(model.get_weights())
     assert accuracy(model, *splits.validation) == pytest.approx(there, abs=6)

@@ -412,17 +412,9 @@ PICTURES, REACHED, WEIGHTS = 3_000, 0.60, 10_000
 
 def check_separable(model):
     """Raise `Mistake` unless a network is small and made of separable layers."""
-    if model.count_params() > WEIGHTS:
-        raise Mistake(f"it has {model.count_params():,} parameters; {WEIGHTS:,} are allowed.")
-    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) == 4]
+    kernels = networks.expect_small(model, WEIGHTS)
+    networks.no_full_convolution(kernels, "blocks")
     deep = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] == 1]
-    full = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] > 1]
-    if full:
-        shown = " x ".join(map(str, full[0]))
-        raise Mistake(
-            f"there is a full convolution in it, {shown}. Only the first may be one; behind it "
-            "stand your blocks."
-        )
     if len(deep) < 3:
         raise Mistake(f"there are {len(deep)} depthwise layers in it; use your block three times.")
 

@@ -229,6 +229,64 @@ def a_model(model, shape):
     return expect_model(model, shape)
 
 
+def expect_small(model, most):
+    """Raise `Mistake` where a network has more than `most` parameters; return its 4-D kernels."""
+    if model.count_params() > most:
+        raise Mistake(f"it has {model.count_params():,} parameters; {most:,} are allowed.")
+    return [tuple(w.shape) for w in model.weights if len(w.shape) == 4]
+
+
+def no_full_convolution(kernels, mine):
+    """Raise `Mistake` where one of a network's kernels sees both neighbours and channels.
+
+    Args:
+        kernels: from `expect_small`.
+        mine: what stands behind the first convolution, "blocks" or "units".
+    """
+    full = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] > 1]
+    if full:
+        raise Mistake(
+            f"there is a full convolution in it, {' x '.join(map(str, full[0]))}. Only the first "
+            f"may be one; behind it stand your {mine}."
+        )
+
+
+def fitted(model, pair, rate, batch_size, epochs):
+    """Train a network of logits with Adam, in the order of seed 0; return what `fit` says.
+
+    Args:
+        pair: pictures and labels.
+    """
+    import keras
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    keras.utils.set_random_seed(0)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    return model.fit(*pair, batch_size, epochs, verbose=0).history
+
+
+def expect_cured(model, splits, recipe, bound, reason=""):
+    """Return a sentence on how many new pictures a mended network sorts right, trained again.
+
+    Args:
+        recipe: (rate, batch size, epochs), the friend's.
+        bound: the share that must be right.
+        reason: what it means if fewer are.
+
+    Raises:
+        Mistake: fewer are right.
+    """
+    fitted(model, splits.train, *recipe)
+    images, labels = splits.validation
+    right = float((logits_of(model, images).argmax(axis=1) == labels).mean())
+    if not right > bound:
+        raise Mistake(
+            f"trained again, it sorts {right:.0%} of new pictures right; {bound:.0%} are asked. "
+            f"{reason}".rstrip()
+        )
+    return f"Trained again by the same recipe: {right:.0%} of new pictures are right."
+
+
 def logits_of(model, images):
     """Return what a model makes of many pictures, as float64.
 

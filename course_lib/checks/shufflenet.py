@@ -227,15 +227,8 @@ PICTURES, REACHED, WEIGHTS = 2_000, 0.60, 10_000
 
 def check_of_units(model):
     """Raise `Mistake` unless a network is small and made of units with groups."""
-    if model.count_params() > WEIGHTS:
-        raise Mistake(f"it has {model.count_params():,} parameters; {WEIGHTS:,} are allowed.")
-    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) == 4]
-    full = [k for k in kernels if k[0] > 1 and k[2] > 1 and k[3] > 1]
-    if full:
-        raise Mistake(
-            f"there is a full convolution in it, {' x '.join(map(str, full[0]))}. Only the first "
-            "may be one; behind it stand your units."
-        )
+    kernels = networks.expect_small(model, WEIGHTS)
+    networks.no_full_convolution(kernels, "units")
     deep = sum(k[0] > 1 and k[2] > 1 for k in kernels)
     if deep < 3:
         raise Mistake(f"{deep} of its layers are depthwise; use your unit three times.")

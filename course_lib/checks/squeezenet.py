@@ -253,9 +253,7 @@ PICTURES, REACHED, WEIGHTS = 2_000, 0.60, 12_000
 
 def check_of_modules(model):
     """Raise `Mistake` unless a network is small and made of Fire modules."""
-    if model.count_params() > WEIGHTS:
-        raise Mistake(f"it has {model.count_params():,} parameters; {WEIGHTS:,} are allowed.")
-    kernels = [tuple(w.shape) for w in model.weights if len(w.shape) == 4]
+    kernels = networks.expect_small(model, WEIGHTS)
     large = [k for k in kernels if k[0] > 1]
     behind = large[1:] if large and large[0][2] == 1 else large
     doors = [k[3] for k in kernels if k[0] == 1 and k[3] < k[2]]

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, untrained, wrong
 from course_lib.alexnet import CAFFENET, SMALL, AlexNet
 from course_lib.layers import GroupedConv2D, LocalResponseNormalization
 
@@ -438,15 +438,7 @@ def searched(predict, measure, momenta=(0, 0.9), within=1.05):
                 breaks = rate
 
 
-@wrong("highest_rate", "predict first, then measure")
-def rate_unpredicted(predict, measure):
-    measure(1, 0)
-    return TWICE
-
-
-@wrong("highest_rate", "nothing was measured")
-def rate_unmeasured(predict, measure):
-    return predict(TWICE)
+rate_unpredicted, rate_unmeasured, rate_own_words = hasty("highest_rate", TWICE, 1, 0)
 
 
 @wrong("highest_rate", "with momentum 0.9 you have measured no rate that works")
@@ -491,28 +483,12 @@ def rate_in_small_steps(predict, measure):
 # train
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    return keras.callbacks.History()
+train_history, train_nan, train_dead = untrained(small)
 
 
 @wrong("train", "parameters; your `network` has 137,762")
 def train_another(x, labels):
     return small(groups=1)
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    model = small()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    return model
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    model = small()
-    model.set_weights([0 * weight for weight in model.get_weights()])
-    return model
 
 
 @right("train")

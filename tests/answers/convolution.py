@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import in_a_class, right, untrained, wrong
 
 
 def map_shifted_pictures(picture, kernel, bias):
@@ -461,30 +461,12 @@ def train_not(x, labels):
     return convnet()
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    import keras
-
-    return keras.callbacks.History()
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    model = convnet()
-    model.set_weights([0 * weight for weight in model.get_weights()])
-    return model
+train_history, train_nan, train_dead = untrained(convnet)
 
 
 @wrong("train", "it learns too slowly")
 def train_too_slow(x, labels):
     return trained(x[:1600], labels[:1600], rate=1e-3, epochs=1)
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    model = convnet()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    return model
 
 
 @wrong("train", "20,000 are allowed")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, untrained, wrong
 from course_lib.mobilenet import SMALL, DepthwiseSeparable, MobileNet
 
 # separated
@@ -346,15 +346,9 @@ def network_in_a_class():
 # where_the_work_is
 
 
-@wrong("where_the_work_is", "predict first, then measure")
-def work_unpredicted(predict, measure):
-    measure(1.0, 224)
-    return "only alpha moves it"
-
-
-@wrong("where_the_work_is", "nothing was measured")
-def work_unmeasured(predict, measure):
-    return predict("only alpha moves it")
+work_unpredicted, work_unmeasured, work_own_words = hasty(
+    "where_the_work_is", "only alpha moves it", 1.0, 224
+)
 
 
 @wrong("where_the_work_is", "you cannot tell what the side does")
@@ -427,23 +421,7 @@ def train_two_blocks(x, labels):
     return small((24, 48))
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    return keras.callbacks.History()
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    model = small()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    return model
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    model = small()
-    model.set_weights([0 * weight for weight in model.get_weights()])
-    return model
+train_history, train_nan, train_dead = untrained(small)
 
 
 @right("train")

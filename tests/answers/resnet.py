@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, untrained, wrong
 from course_lib.layers import BatchNormalization, ConvUnit
 from course_lib.resnet import CifarResNet, ResidualBlock
 
@@ -398,21 +398,7 @@ def network_sequential():
 WHOLE = "only the whole shortcut makes a deep network train well"
 
 
-@wrong("half_a_shortcut", "predict first, then measure")
-def half_unpredicted(predict, measure):
-    measure(2, 1)
-    return WHOLE
-
-
-@wrong("half_a_shortcut", "nothing was measured")
-def half_unmeasured(predict, measure):
-    return predict(WHOLE)
-
-
-@wrong("half_a_shortcut", "predict takes one of")
-def half_own_words(predict, measure):
-    predict("it helps")
-    return WHOLE
+half_unpredicted, half_unmeasured, half_own_words = hasty("half_a_shortcut", WHOLE, 2, 1)
 
 
 @wrong("half_a_shortcut", "Below 12 blocks it is not deep")
@@ -470,28 +456,12 @@ def trained(x, labels, epochs=4, batch=32, model=None, optimizer=None):
     return model
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    return keras.callbacks.History()
+train_history, train_nan, train_dead = untrained(network_of_the_course)
 
 
 @wrong("train", "this model has 78,426 parameters")
 def train_another(x, labels):
     return CifarResNet(8, (28, 28, 1), shortcut="B", classes=10)
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    model = network_of_the_course()
-    model.set_weights([np.nan * weight for weight in model.get_weights()])
-    return model
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    model = network_of_the_course()
-    model.set_weights([0 * weight for weight in model.get_weights()])
-    return model
 
 
 @wrong("train", "not yet a model")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, untrained, wrong
 from course_lib.checks.shufflenet import other_network, unit_model
 from course_lib.shufflenet import SMALL, ChannelShuffle, ShuffleNet, ShuffleUnit
 
@@ -172,12 +172,6 @@ def small(widths=(36, 72, 72), groups=3, block=None):
     return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-def with_weights(change):
-    model = small()
-    model.set_weights([change(weight) for weight in model.get_weights()])
-    return model
-
-
 @wrong("train", "10,000 are allowed")
 def train_large(x, labels):
     return ShuffleNet(**SMALL)
@@ -198,19 +192,7 @@ def train_ungrouped(x, labels):
     return small((24, 48, 48), groups=1)
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    return keras.callbacks.History()
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    return with_weights(lambda weight: np.nan * weight)
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    return with_weights(lambda weight: 0 * weight)
+train_history, train_nan, train_dead = untrained(small)
 
 
 @right("train")
@@ -285,15 +267,9 @@ def seen_by_layers(groups, per_group):
 LATER = "a random order mixes too, but later"
 
 
-@wrong("which_order_mixes", "predict first, then measure")
-def order_unpredicted(predict, measure):
-    measure("shuffle", 2)
-    return LATER
-
-
-@wrong("which_order_mixes", "nothing was measured")
-def order_unmeasured(predict, measure):
-    return predict(LATER)
+order_unpredicted, order_unmeasured, order_own_words = hasty(
+    "which_order_mixes", LATER, "shuffle", 2
+)
 
 
 @wrong("which_order_mixes", "you cannot tell what 'reversed' does in the end")

@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, untrained, wrong
 from course_lib.layers import max_pool
 from course_lib.squeezenet import SMALL, Fire, SqueezeNet
 
@@ -299,12 +299,6 @@ def small(sizes=((8, 16, 16), (12, 24, 24), (16, 32, 32)), first=16, block=None)
     return keras.Model(image, layers.Dense(10)(layers.GlobalAveragePooling2D()(x)))
 
 
-def with_weights(change, **sizes):
-    model = small(**sizes)
-    model.set_weights([change(weight) for weight in model.get_weights()])
-    return model
-
-
 @wrong("train", "12,000 are allowed")
 def train_large(x, labels):
     return SqueezeNet(**SMALL)
@@ -323,19 +317,7 @@ def train_two(x, labels):
     return small(((8, 16, 16), (12, 24, 24)))
 
 
-@wrong("train", "this is what fit returns, the history")
-def train_history(x, labels):
-    return keras.callbacks.History()
-
-
-@wrong("train", "the outputs are nan or infinite")
-def train_nan(x, labels):
-    return with_weights(lambda weight: np.nan * weight)
-
-
-@wrong("train", "it says class")
-def train_dead(x, labels):
-    return with_weights(lambda weight: 0 * weight)
+train_history, train_nan, train_dead = untrained(small)
 
 
 @right("train")
@@ -353,15 +335,7 @@ def train_sgd(x, labels):
 EACH, WHOLE = "each layer", "whole network"
 
 
-@wrong("what_saves_it", "predict first, then measure")
-def saves_unpredicted(predict, measure):
-    measure(EACH, 0)
-    return "both"
-
-
-@wrong("what_saves_it", "nothing was measured")
-def saves_unmeasured(predict, measure):
-    return predict("both")
+saves_unpredicted, saves_unmeasured, saves_own_words = hasty("what_saves_it", "both", EACH, 0)
 
 
 @wrong("what_saves_it", "there is no prediction")

@@ -5,7 +5,7 @@ import functools
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
+from answers import hasty, in_a_class, right, wrong
 from course_lib.vgg import SMALL, VGG
 
 # compose
@@ -471,21 +471,7 @@ def measured(predict, measure, shares=(0.5, 1), forms=(False, True)):
     return {(s, n): measure(s, n) for s in shares for n in forms}
 
 
-@wrong("other_remedy", "predict first, then measure")
-def remedy_unpredicted(predict, measure):
-    measure(1, True)
-    return HARMLESS
-
-
-@wrong("other_remedy", "nothing was measured")
-def remedy_unmeasured(predict, measure):
-    return predict(HARMLESS)
-
-
-@wrong("other_remedy", "predict takes one of")
-def remedy_own_words(predict, measure):
-    predict("it helps")
-    return HARMLESS
+remedy_unpredicted, remedy_unmeasured, remedy_own_words = hasty("other_remedy", HARMLESS, 1, True)
 
 
 @wrong("other_remedy", "measure one small start")
