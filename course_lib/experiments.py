@@ -31,7 +31,7 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from course_lib import rich
+from course_lib import rich, weights
 from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
@@ -47,6 +47,7 @@ class Run:
     {"run": label, "layers": [...]}: these layers begin as that run's trained ones. `after` names
     functions such as "probes.gradients": each is called with the trained network, the splits as
     arrays, and a function that builds the untrained network; the record keeps what it returns.
+    `ship` keeps the weights of the first seed, see `course_lib.weights`.
 
     In the file, `like = "label"` takes everything from another entry; tables are merged key by key.
     The word "none" in `changes` stands for None, which TOML does not have.
@@ -64,6 +65,7 @@ class Run:
     start: dict | None = None
     after: tuple = ()
     candidates: dict | None = None
+    ship: bool = False
 
     @property
     def name(self):
@@ -132,7 +134,8 @@ def load(word):
         runs[label] = run
         for rate in (run.candidates or {}).get("learning_rate", ()):
             recipe = {**run.recipe, "learning_rate": rate}
-            tried = {"recipe": recipe, "seeds": (TUNING_SEED,), "after": (), "candidates": None}
+            tried = {"recipe": recipe, "seeds": (TUNING_SEED,), "after": ()}
+            tried |= {"candidates": None, "ship": False}
             runs[f"{label}_at{rate}"] = dataclasses.replace(run, label=f"{label}_at{rate}", **tried)
     return runs
 
@@ -145,7 +148,7 @@ def _inherit(tables, label):
         return own
     if parent not in tables:
         raise ValueError(f"[{label}] is like {parent!r}; allowed: {', '.join(tables)}.")
-    entry = {k: v for k, v in _inherit(tables, parent).items() if k != "candidates"}
+    entry = {k: v for k, v in _inherit(tables, parent).items() if k not in ("candidates", "ship")}
     for key, value in own.items():
         merge = key in ("changes", "data", "recipe")
         entry[key] = {**entry.get(key, {}), **value} if merge else value
@@ -349,9 +352,15 @@ def train_and_save(run, seed):
     """Train one seed of a run and write its record; return False if it was interrupted."""
     asked = zlib.crc32(repr((run.network, run.changes, run.data, run.recipe, run.start)).encode())
     resume = Path("runs") / f"{run.word}_{run.label}_seed{seed}_{asked:08x}.npz"
-    record, _ = train(run, seed, resume, progress=False)
+    record, model = train(run, seed, resume, progress=False)
     if record["interrupted"]:
         return False
+    if run.ship and seed == run.seeds[0] and "test" in record:
+        from course_lib import data, training
+
+        digest = weights.save(model, run.network, run.name, seed, run.changes)
+        still = data.load(numpy=True, **{**run.data, "augment": False})
+        record["shipped"] = {"sha256": digest, "test": training.evaluate(model, still.test)}
     save_record(record, run.file(seed))
     resume.unlink(missing_ok=True)
     result = "diverged"

@@ -6,6 +6,9 @@ A paper's module ends with VARIANTS, a mapping from name to (builder, arguments)
 import difflib
 import importlib
 
+from course_lib import weights as trained
+from course_lib.arguments import check_choice
+
 PAPERS = (
     "alexnet",
     "vgg",
@@ -38,16 +41,30 @@ def names(word=None):
     return list(variants(word))
 
 
-def build(name, **changes):
+def build(name, weights=None, **changes):
     """Build the network of that name.
 
     Args:
         name: a variant's name, for example "alexnet_small".
+        weights: None: random ones. "fashion_mnist": those that the course ships, for pictures as
+            `course_lib.data.load` gives them; the network has the arguments of its training.
         changes: builder arguments that replace the variant's own, for example classes=100.
 
     Raises:
-        ValueError: the name is unknown; the message lists the nearest ones.
+        ValueError: the name is unknown, and the message lists the nearest ones; there are no such
+            weights, they are damaged, or arguments are given with them.
     """
+    check_choice("weights", weights, (None, trained.DATA))
+    if weights:
+        if changes:
+            raise ValueError(
+                f"changes are {changes}; allowed with weights={weights!r}: none. They fit the "
+                "network that was trained."
+            )
+        arrays, record = trained.read(name)
+        model = build(name, **record["changes"])
+        trained.load(model, arrays)
+        return model
     for word in MODULES:  # imports no more modules than it needs
         known = variants(word)
         if name in known:

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from course_lib import experiments, training, zoo
+from course_lib import data, experiments, training, weights, zoo
 
 TOY = """
 [base]
@@ -32,6 +32,10 @@ start = {run = "base", layers = ["output"]}
 changes = {hidden = [8]}
 after = ["probes.shifts"]
 
+[shipped]
+like = "base"
+ship = true
+
 [wild]
 like = "base"
 recipe = {optimizer = "sgd", learning_rate = 1e30}
@@ -44,6 +48,7 @@ def toy(tmp_path, monkeypatch):
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "toy.toml").write_text(TOY)
     monkeypatch.setattr(experiments, "HERE", tmp_path)
+    monkeypatch.setattr(weights, "HERE", tmp_path)
     monkeypatch.chdir(tmp_path)
     experiments.load.cache_clear()
     yield tmp_path
@@ -334,3 +339,32 @@ def test_the_rate_is_the_best_of_its_candidates(run):
         tried[rate] = np.inf if np.isnan(value) else value
     assert run.recipe["learning_rate"] == min(tried, key=tried.get), tried
     assert experiments.TUNING_SEED not in run.seeds
+
+
+def test_the_weights_of_the_first_seed_are_shipped(toy):
+    run = experiments.load("toy")["shipped"]
+    assert experiments.load("toy")["base"].ship is False
+    for seed in (0, 3):
+        assert experiments.train_and_save(run, seed)
+    record = experiments.read_record(run.file(0))
+    assert "shipped" not in experiments.read_record(run.file(3))
+    model = zoo.build("mlp_small", weights="fashion_mnist")
+    assert model.count_params() == record["parameters"]  # with the run's own arguments
+    splits = data.load(numpy=True, **run.data)
+    assert training.evaluate(model, splits.test) == record["shipped"]["test"]
+    assert abs(record["shipped"]["test"]["error"] - record["test"]["error"]) < 0.005
+
+    with pytest.raises(ValueError, match="no trained weights of 'vgg_small'.*: mlp_small"):
+        zoo.build("vgg_small", weights="fashion_mnist")
+    with pytest.raises(ValueError, match="changes are .*classes"):
+        zoo.build("mlp_small", weights="fashion_mnist", classes=3)
+    with pytest.raises(ValueError, match="not the weights of.*first 'hidden1/bias'"):
+        weights.load(zoo.build("mlp_small", hidden=[9]), weights.read("mlp_small")[0])
+    file = weights.file_of("mlp_small")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1000])
+    with pytest.raises(ValueError, match="is damaged"):
+        zoo.build("mlp_small", weights="fashion_mnist")
+    weights.save(zoo.build("mlp_small", hidden=[8]), "mlp_small", run.name, 0, run.changes)
+    with pytest.raises(ValueError, match="its SHA-256 is not the one"):
+        zoo.build("mlp_small", weights="fashion_mnist")
