@@ -7,6 +7,7 @@ LAB_FLAGS ?=
 PIP_FLAGS ?=
 N ?=
 DIR ?=
+VARIANT ?=
 
 PY := .venv/bin/python
 # Modules are compiled when they are first imported, which saves half a minute here. That must be
@@ -83,11 +84,11 @@ chapter: .venv/.test ## run one chapter, print its verdicts and time: make chapt
 notebooks: .venv/.test ## run the notebooks and store their cleaned outputs
 	$(PY) scripts/notebooks.py execute
 
-assignments: .venv/.test ## derive the learner's assignments from their sources
-	$(PY) scripts/assignments.py
+assignments: .venv/.test ## derive the learner's assignments; VARIANT=NAME: with a class's own numbers
+	$(PY) scripts/assignments.py $(if $(VARIANT),--class "$(VARIANT)")
 
 grade: .venv/.installed ## grade a folder of submissions: make grade DIR=submissions N=01
-	$(PY) -m course_lib.checks.grade "$(DIR)" "$(N)"
+	$(PY) -m course_lib.checks.grade "$(DIR)" "$(N)" $(if $(VARIANT),--class "$(VARIANT)")
 
 lint: .venv/.test ## check style and formatting
 	$(PY) -m ruff check

@@ -2,6 +2,8 @@
 
     python scripts/assignments.py           write what is derived
     python scripts/assignments.py --check   change nothing; exit 1 if a derived file is out of step
+    python scripts/assignments.py --class NAME   write notebooks/assignments_NAME, with numbers of
+                                                 its own where an exercise has some
 
 From notebooks/assignments/source/NN_word/NN_word.ipynb come notebooks/assignments/NN_word.ipynb
 (without the solutions and the hidden tests) and course_lib/checks/NN_word.json (imports, points and
@@ -11,6 +13,7 @@ are those of nbgrader, which is not needed: a school that grades with it can do 
 
 import argparse
 import hashlib
+import importlib
 import json
 import re
 import sys
@@ -18,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_lib.checks import BLANK
+from course_lib.checks import BLANK, VARIED, for_class, opened, worded
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKER = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
@@ -59,7 +62,8 @@ def checksum(cell, kind):
 
 
 def learner_copy(source):
-    """Return the text of the learner's notebook: blanks for solutions, no hidden tests.
+    """Return the text of the learner's notebook: blanks for solutions, no hidden tests, and the
+    numbers of the class that is in use.
 
     Raises:
         ValueError: a region is marked wrongly; see `blanked`.
@@ -72,8 +76,11 @@ def learner_copy(source):
                 cell.update(source=blanked(cell, kind), outputs=[], execution_count=None)
             except ValueError as error:
                 raise ValueError(f"{source.name}, {error}") from error
+            if kind.get("grade_id") == "imports":
+                cell.source = opened(cell.source)
             if kind:
                 kind.update(checksum=checksum(cell, kind), cell_type=cell.cell_type)
+        cell.source = worded(source.stem, cell.source)
     nbformat.validate(notebook)
     return nbformat.writes(notebook) + "\n"
 
@@ -102,10 +109,32 @@ def package_data(source):
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
+def sources(root):
+    """Return the source notebooks in their order."""
+    return sorted(root.glob("notebooks/assignments/source/*/[0-9][0-9]_*.ipynb"))
+
+
+def write_for_class(name, root):
+    """Write the assignments with the numbers of a class; say in which something has changed.
+
+    Raises:
+        ValueError: the name is not allowed.
+    """
+    for_class(name)
+    folder = root / f"notebooks/assignments_{name}"
+    folder.mkdir(exist_ok=True)
+    for source in sources(root):
+        importlib.import_module(f"course_lib.checks.{source.stem[3:]}")
+        (folder / source.name).write_text(learner_copy(source), encoding="utf-8")
+        count = len(VARIED.get(source.stem, ()))
+        print(f"{source.stem}: {count or 'no'} exercise{'s' * (count != 1)} with other numbers")
+    print(f"Written: {folder.relative_to(root)}. To grade: make grade VARIANT={name} DIR=... N=...")
+
+
 def derived(root):
     """Return {path: text} of all derived files."""
     files = {}
-    for source in sorted(root.glob("notebooks/assignments/source/*/[0-9][0-9]_*.ipynb")):
+    for source in sources(root):
         files[root / "notebooks/assignments" / source.name] = learner_copy(source)
         files[root / "course_lib/checks" / f"{source.stem}.json"] = package_data(source)
     return files
@@ -114,9 +143,12 @@ def derived(root):
 def main(arguments=None, root=ROOT):
     parser = argparse.ArgumentParser(description="Derive the assignments from their sources.")
     parser.add_argument("--check", action="store_true", help="change nothing, only compare")
-    check = parser.parse_args(arguments).check
-    differ = False
+    parser.add_argument("--class", dest="group", default="", help="write those of a class")
+    given = parser.parse_args(arguments)
+    check, differ = given.check, False
     try:
+        if given.group:
+            return write_for_class(given.group, root)
         files = derived(root)
     except ValueError as error:
         sys.exit(str(error))

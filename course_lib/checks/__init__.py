@@ -11,15 +11,18 @@ learner's answer and compares what comes back:
 
 A learner then writes `q.layer.check(layer)`, `q.layer.hint()` or `q.layer.solution()`.
 Solutions, points and imports come from the assignment's one source notebook, through
-`NN_word.json`, which `scripts/assignments.py` writes.
+`NN_word.json`, which `scripts/assignments.py` writes. Some numbers of a module are `varied`: a
+class that `for_class` names has others than the course.
 """
 
 import copy
 import functools
 import inspect
 import json
+import re
 import textwrap
 import traceback
+import zlib
 from dataclasses import dataclass
 from importlib import resources
 
@@ -98,7 +101,8 @@ class Exercise:
 
     def solution(self):
         """Print the course's own answer."""
-        print(load(self.notebook)["exercises"][self.name]["solution"])
+        solution = load(self.notebook)["exercises"][self.name]["solution"]
+        print(worded(self.notebook, solution))
 
 
 def assignment(notebook):
@@ -118,6 +122,64 @@ def load(notebook):
     (name -> {"points", "solution"}, in the order of the notebook).
     """
     return json.loads(resources.files(__name__).joinpath(f"{notebook}.json").read_text("utf-8"))
+
+
+CLASS = ""  # the class whose numbers are asked for; "": those of the course
+VARIED = {}  # notebook -> [(phrases, the course's value, the class's value)]
+
+
+def for_class(name):
+    """Choose the numbers of a class, before a module of checks is imported.
+
+    Raises:
+        ValueError: the name is not made of letters, digits, "-" and "_", or a module has been
+            imported with the numbers of another class.
+    """
+    global CLASS
+    if not re.fullmatch(r"[\w-]{1,40}", name, re.ASCII):
+        raise ValueError(f"class is {name!r}; allowed: up to 40 letters, digits, '-' and '_'.")
+    if VARIED and name != CLASS:
+        raise ValueError(
+            f"the numbers of {CLASS or 'the course'} are in use, {name} was asked for. Restart "
+            "the kernel, and run the cells from the top."
+        )
+    CLASS = name
+
+
+def varied(notebook, phrases, value, *others):
+    """Return a value of an exercise: the course's own, or another one for a class.
+
+    Args:
+        notebook: for example "05_vgg".
+        phrases: the words of the source notebook in which the value stands, such as
+            "at most **{0:,}** weights"; {0}, {1} are the numbers of a tuple, {all} is the value.
+        value: the course's.
+        others: what a class may get; its name decides.
+    """
+    chosen = value
+    if CLASS:
+        chosen = others[zlib.crc32(f"{CLASS} {notebook} {phrases[0]}".encode()) % len(others)]
+    VARIED.setdefault(notebook, []).append((phrases, value, chosen))
+    return chosen
+
+
+def worded(notebook, text):
+    """Return a text of a source notebook with the numbers of the class that is in use."""
+
+    def written(phrase, value):
+        return phrase.format(*(value if isinstance(value, tuple) else (value,)), all=value)
+
+    for phrases, value, chosen in VARIED.get(notebook, ()):
+        for phrase in phrases:
+            text = text.replace(written(phrase, value), written(phrase, chosen))
+    return text
+
+
+def opened(imports):
+    """Return the source of an imports cell as it is for the class in use."""
+    before = "from course_lib.checks import"
+    chosen = f'from course_lib import checks\n\nchecks.for_class("{CLASS}")  # your class\n'
+    return imports.replace(before, chosen + before) if CLASS else imports
 
 
 def say(message):

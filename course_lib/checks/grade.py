@@ -1,6 +1,7 @@
 """Grade a class with one command:
 
-    python -m course_lib.checks.grade submissions/ 04 [--out graded/] [--timeout 60] [--jobs 1]
+    python -m course_lib.checks.grade submissions/ 04 [--class NAME] [--out graded/]
+                                                      [--timeout 60] [--jobs 1]
 
 `submissions/` holds one notebook a student (kim.ipynb) or one folder a student (kim/, with
 04_alexnet.ipynb or a single notebook in it). Written are grades.csv, a feedback page a student, and
@@ -12,6 +13,9 @@ submission are left out, whatever they say. So edited, deleted or doubled cells 
 metadata do no harm. A cell that runs too long or kills the kernel is left out, and the others
 run again in a fresh kernel.
 
+`--class` is for assignments that were made with numbers of a class's own (make assignments
+VARIANT=NAME).
+
 Students' code runs with your rights, and code written to cheat can: grade unknown people's work
 in a container or a virtual machine.
 """
@@ -20,6 +24,7 @@ import argparse
 import concurrent.futures
 import csv
 import html
+import importlib
 import logging
 import multiprocessing
 import os
@@ -37,7 +42,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from course_lib.checks import BLANK, alike, load
+from course_lib.checks import BLANK, alike, for_class, load, opened, worded
 
 # Lines never run from a submission: its own checks, and the one that loads Keras for nothing.
 LEFT_OUT = re.compile(
@@ -187,7 +192,7 @@ def plan(sources, notebook, result):
             result.answers[name] = sources[places[-1]].strip()
         else:
             result.messages[name] = f"No cell defines `{name}`: it was deleted or renamed."
-    steps = [Step(data["imports"])]
+    steps = [Step(opened(data["imports"]))]
     for i, source in enumerate(sources):
         if i not in dropped and source.strip():
             steps.append(Step(source))
@@ -262,8 +267,10 @@ def judge(steps, notebook, result):
             result.points[step.checks] = points[step.checks] if step.passed() else 0
 
 
-def grade(student, path, notebook, timeout):
+def grade(student, path, notebook, timeout, group=""):
     """Grade one submission; `path` is a path, or a sentence that says why there is none."""
+    if group:
+        for_class(group)  # this process has just begun
     for name in ("traitlets", "asyncio"):  # what crashes is in the remarks
         logging.getLogger(name).setLevel(logging.CRITICAL)
     begin, result = time.monotonic(), Result(student)
@@ -324,13 +331,17 @@ def feedback(result, notebook):
     )
 
 
-def grade_class(folder, number, out, timeout, jobs):
+def grade_class(folder, number, out, timeout, jobs, group=""):
     """Grade every submission in `folder`; write grades.csv, the feedback pages and alike.csv.
 
     Raises:
-        ValueError: unknown assignment, no folder, no submissions, or two of one name.
+        ValueError: unknown assignment, no folder, no submissions, two of one name, or a name that
+            no class can have.
     """
     notebook = find_assignment(number)
+    if group:
+        for_class(group)
+    importlib.import_module(f"course_lib.checks.{notebook[3:]}")  # for `worded`
     out = out or Path("grading", notebook)
     found = find_submissions(folder, notebook, out)
     out.mkdir(parents=True, exist_ok=True)
@@ -343,7 +354,7 @@ def grade_class(folder, number, out, timeout, jobs):
     with open(out / "grades.csv", "w", newline="", encoding="utf-8-sig") as file, workers:
         table = csv.writer(file)
         table.writerow(["student", *names, "total", "remark"])
-        waiting = [workers.submit(grade, *item, notebook, timeout) for item in found.items()]
+        waiting = [workers.submit(grade, *item, notebook, timeout, group) for item in found.items()]
         for count, task in enumerate(waiting, start=1):  # in the order of the students
             result = task.result()
             graded.append(result)
@@ -360,7 +371,7 @@ def grade_class(folder, number, out, timeout, jobs):
                 flush=True,
             )
     facts = load(notebook)["exercises"]
-    shown = {name: alike.words(fact["solution"]) for name, fact in facts.items()}
+    shown = {n: alike.words(worded(notebook, fact["solution"])) for n, fact in facts.items()}
     answers = {
         one.student: {
             name: text
@@ -389,6 +400,7 @@ def main(arguments=None):
     )
     parser.add_argument("folder", type=Path, help="one notebook or one folder a student")
     parser.add_argument("number", help="the assignment, for example 04")
+    parser.add_argument("--class", dest="group", default="", help="whose numbers they have")
     parser.add_argument("--out", type=Path, help="where to write; grading/NN_word if not given")
     parser.add_argument("--timeout", type=int, default=60, help="seconds for one cell (60)")
     parser.add_argument("--jobs", type=int, help="students side by side (half of the cores)")
@@ -397,7 +409,7 @@ def main(arguments=None):
     if jobs < 1 or asked.timeout < 1:
         sys.exit(f"--jobs is {jobs}, --timeout {asked.timeout}; allowed: at least 1.")
     try:
-        grade_class(asked.folder, asked.number, asked.out, asked.timeout, jobs)
+        grade_class(asked.folder, asked.number, asked.out, asked.timeout, jobs, asked.group)
     except ValueError as error:
         sys.exit(str(error))
 
