@@ -12,8 +12,9 @@ A claim in papers/<word>.toml has tests, or a sentence `untested` that says why 
 
 Instead of `effect`, `within = [low, high]` tests a claim of closeness: higher minus lower lies
 between the two. `ratio = true` compares logarithms, so that differences are read as factors.
-`measure = [a, b]` measures the two sides differently. A counted test names registered networks, or
-arithmetic, instead of runs; see COUNTS.
+`measure = [a, b]` measures the two sides differently. `unit` names the unit of what a probe found
+("after.<probe>.<key>"); the other measures have their own. A counted test names registered
+networks, or arithmetic, instead of runs; see COUNTS.
 """
 
 import functools
@@ -94,7 +95,7 @@ MEASURES = {
 
 
 def measure(record, name):
-    """Return one number of a record, and its unit.
+    """Return one number of a record, and its unit ("" if a probe found it).
 
     Args:
         record: what `course_lib.experiments.load_records` returns.
@@ -127,7 +128,7 @@ def _unit(name):
     if target:
         return f"epochs to {target[1]} % training error"
     if name.startswith("after."):
-        return name[6:].replace("_", " ").replace(".", ", ")
+        return ""
     return MEASURES[name][1]
 
 
@@ -403,7 +404,8 @@ def _settle(word, test):
     records = [found for _, found in sides]
     seeds = tuple(map(len, records))
     names = test["measure"] if isinstance(test["measure"], list) else [test["measure"]] * 2
-    unit = f"times the {_unit(names[0])}" if test.get("ratio") else _unit(names[0])
+    unit = _unit(names[0]) or test["unit"]
+    unit = f"times the {unit}" if test.get("ratio") else unit
     if min(seeds) < FEWEST_SEEDS:
         why = f"{seeds[0]} and {seeds[1]} runs are recorded; a verdict needs {FEWEST_SEEDS} a side"
         return {**asked, "outcome": UNDECIDED, "seeds": seeds, "why": why, "unit": unit}
