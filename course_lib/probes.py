@@ -37,6 +37,22 @@ def _logits(outputs):
     return outputs["main"] if isinstance(outputs, dict) else outputs
 
 
+def _gradients(function, values):
+    """Return the gradients of a number for a list of arrays."""
+    check_choice("the backend", keras.backend.backend(), ("tensorflow", "jax"))
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(function)(values)
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        for value in values:
+            tape.watch(value)
+        number = function(values)
+    return tape.gradient(number, values)
+
+
 def gradient_norms(model, images, labels):
     """Return {layer: norm of the loss's gradient for its kernel}, from the input to the output.
 
@@ -49,7 +65,6 @@ def gradient_norms(model, images, labels):
     Raises:
         ValueError: the backend is neither TensorFlow nor JAX.
     """
-    check_choice("the backend", keras.backend.backend(), ("tensorflow", "jax"))
     variables = [v.value for v in model.trainable_variables]
     state = [v.value for v in model.non_trainable_variables]
 
@@ -58,16 +73,7 @@ def gradient_norms(model, images, labels):
         entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return entropy(labels, _logits(outputs))
 
-    if keras.backend.backend() == "jax":
-        import jax
-
-        gradients = jax.grad(loss)(variables)
-    else:
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            value = loss(variables)
-        gradients = tape.gradient(value, variables)
+    gradients = _gradients(loss, variables)
     norms = {}
     for variable, gradient in zip(model.trainable_variables, gradients):
         if variable.name == "kernel" and gradient is not None:
@@ -97,6 +103,52 @@ def response_deviations(model, images):
     with calls(layers, wrap):
         model(images, training=False)
     return found
+
+
+def fine_layer(model, side=6):
+    """Return the last layer whose maps have at least `side` pixels a side.
+
+    Raises:
+        ValueError: there is none.
+    """
+    layers = [x for x in model.layers[1:] if len(getattr(x.output, "shape", ())) == 4]
+    fine = [layer for layer in layers if layer.output.shape[1] >= side]
+    if not fine:
+        raise ValueError(f"no layer of {model.name!r} has maps of at least {side} x {side} pixels.")
+    return fine[-1]
+
+
+def grad_cam(model, images, classes, side=6):
+    """Return where each picture raised the logit of a class: Grad-CAM (Selvaraju et al., ICCV
+    2017, section 3).
+
+    The maps of one layer are added up, each weighted by the mean gradient of the logit for it;
+    what is below zero becomes zero. The layer is `fine_layer`: in the small forms, the very last
+    maps are too coarse to show a place.
+
+    Args:
+        model: a `keras.Model` that returns logits.
+        images: (n, height, width, channels).
+        classes: n class numbers.
+        side: pixels.
+
+    Returns:
+        (n, h, w) numbers of at least 0, h x w those of the layer's maps.
+
+    Raises:
+        ValueError: no layer has such maps, or the backend is neither TensorFlow nor JAX.
+    """
+    maps = fine_layer(model, side).output
+    head = keras.Model(maps, _logits(model.output))
+    values = keras.Model(model.input, maps)(images, training=False)
+
+    def score(values):
+        chosen = keras.ops.one_hot(np.asarray(classes), head.output.shape[-1])
+        return keras.ops.sum(chosen * head(values[0], training=False))
+
+    (gradient,) = _gradients(score, [values])
+    importance = np.asarray(gradient).mean(axis=(1, 2), keepdims=True)
+    return np.maximum((importance * np.asarray(values)).sum(axis=3), 0)
 
 
 def error(model, images, labels, batch_size=500):

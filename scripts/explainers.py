@@ -254,6 +254,48 @@ def scrubber():
     return {"made": {"words": words}, "networks": networks}
 
 
+def gradcam():
+    import numpy as np
+    from scipy.special import softmax
+
+    from course_lib import data, probes, zoo
+    from course_lib.training import main_output
+
+    splits = data.load(numpy=True)
+    images, labels = splits.test
+    names = splits.class_names
+    trained = {w: zoo.build(f"{w}_small", weights="fashion_mnist") for w in zoo.PAPERS}
+    scores = {
+        word: softmax(np.asarray(main_output(model.predict(images[:500], verbose=0))), axis=1)
+        for word, model in trained.items()
+    }
+    # Three that all get right, of three classes, and the two of 500 that split the networks most.
+    right = np.sum([score.argmax(axis=1) == labels[:500] for score in scores.values()], axis=0)
+    easy = [int(np.flatnonzero((right == 8) & (labels[:500] == c))[0]) for c in (9, 8, 3)]
+    split = [int(i) for i in np.argsort(np.abs(right - 4), kind="stable")[:2]]
+    chosen = easy + split
+    networks = []
+    for word, model in trained.items():
+        picked = scores[word][chosen]
+        answers = picked.argmax(axis=1)
+        maps = probes.grad_cam(model, images[chosen], answers)
+        most = np.maximum(maps.max(axis=(1, 2), keepdims=True), 1e-9)
+        side = maps.shape[1]
+        seen = [
+            {
+                "answer": names[answer],
+                "surety": int(np.rint(100 * row[answer])),
+                "map": np.rint(100 * one).astype(int).ravel().tolist(),
+            }
+            for answer, row, one in zip(answers, picked, maps / most)
+        ]
+        layer = probes.fine_layer(model).name
+        networks.append({"name": f"{word}_small", "layer": layer, "side": side, "seen": seen})
+    pictures = [{"name": names[labels[i]], "pixels": to_grey(images[i])} for i in chosen]
+    words = "From the weights that the course ships; test pictures " + ", ".join(map(str, chosen))
+    return {"made": {"words": words}, "pictures": pictures, "networks": networks}
+
+
 # ---- the pages
 
 
@@ -316,6 +358,12 @@ IDEAS = {
         "Move the slider, or choose the picture with Tab and use the arrow keys left and right; "
         "up and down take another network.",
         scrubber,
+    ),
+    "gradcam": Page(
+        "Where do the eight look? Grad-CAM on the same pictures",
+        "Point at a square of any network, or choose the picture with Tab and use the arrow keys. "
+        "The slider takes another picture.",
+        gradcam,
     ),
 }
 

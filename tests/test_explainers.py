@@ -50,7 +50,7 @@ def test_the_stacks_are_those_of_the_networks():
 def test_a_page_is_small_needs_no_network_and_says_where_it_comes_from(name):
     text, made = explainers.page(name), maker.stored(name)["made"]
     assert len(text.encode()) < 40_000
-    assert not re.search(r"https?:|//\w+\.|\b(src|href)=|@import|fetch\(|url\(", text)
+    assert not re.search(r'https?:|//\w+\.|\bsrc=|\bhref="[^#]|@import|fetch\(|url\(', text)
     assert made.get("words") or {"seed", "device", "versions"} <= set(made)
     assert maker.origin(made) in text
 
@@ -293,6 +293,22 @@ def scrubber(tab, data):
     assert said.startswith(f"{data['networks'][0]['name']} in epoch 19")
 
 
+def gradcam(tab, data):
+    left, top, step, down, wide = tab.evaluate("[LEFT, TOP, STEP, DOWN, SIDE]")
+    for picture, network, row, column in ((0, 3, 2, 4), (3, 0, 5, 1), (4, 7, 0, 6), (1, 1, 3, 3)):
+        slide(tab, picture=picture)
+        side = data["networks"][network]["side"]
+        heat = np.reshape(data["networks"][network]["seen"][picture]["map"], (side, side))
+        x, y = left + step * (network % 4), top + down * (network // 4)
+        each = wide / side
+        point(tab, x + each * (column + 0.5), y + each * (row + 0.5))
+        garment = np.reshape(data["pictures"][picture]["pixels"], (28, 28)) >= 40
+        fine = np.kron(garment, np.ones((side, side)))  # 28 * side pixels, so that squares fit
+        cover = fine.reshape(side, 28, side, 28).mean(axis=(1, 3))
+        compare(tab, 1, share=100 * heat[row, column] / heat.sum(), cover=100 * garment.mean())
+        compare(tab, 1, garment=100 * (heat * cover).sum() / heat.sum())
+
+
 # What drives each page, and a slip in its JavaScript that must not pass.
 CHECKS = {
     convolution: ("weight * bright(", "-weight * bright("),
@@ -303,6 +319,7 @@ CHECKS = {
     reuse: ("add(sources) / sources.length", "add(sources) / COUNT"),
     reduction: ("add(products(at)) + data.bias", "add(products(at)) - data.bias"),
     scrubber: ("run[at])) / runs.length", "run[at])) / data.networks.length"),
+    gradcam: ("heat * cover[i]))) /", "heat + cover[i]))) /"),
 }
 
 

@@ -67,6 +67,30 @@ print(json.dumps(norms))
 """
 
 
+def test_grad_cam_of_averaged_maps_is_their_sum_with_the_weights_of_the_class():
+    model, (images, labels) = network(), batch()
+    reference.randomize(model)
+    found = probes.grad_cam(model, images, labels, side=3)
+    maps = reference.outputs(model, ["stage3_2"], images)["stage3_2"]
+    weights = model.get_layer("fc").kernel.numpy()[:, labels]
+    expected = np.maximum(np.einsum("nhwc,cn->nhw", maps, weights) / 9, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert found.shape == (6, 3, 3) and 0 < (found == 0).mean() < 1
+    assert probes.grad_cam(model, images, labels).shape == (6, 6, 6)  # a stage before
+    with pytest.raises(ValueError, match="no layer of .* at least 13 x 13"):
+        probes.grad_cam(model, images, labels, side=13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", zoo.PAPERS)
+def test_grad_cam_works_for_every_small_form(word):
+    keras.utils.set_random_seed(0)
+    model = zoo.build(f"{word}_small")
+    image = np.random.default_rng(0).normal(size=(1, 28, 28, 1)).astype("float32")
+    found = probes.grad_cam(model, image, [3])
+    assert found.shape[1:] in ((6, 6), (7, 7)) and np.isfinite(found).all()
+
+
 @pytest.mark.slow
 def test_gradient_norms_are_the_same_on_jax(tmp_path):
     model, (images, labels) = network(), batch()
