@@ -195,13 +195,16 @@ def split(pictures, seed=0):
 def train(pictures, parts, network, epochs, seed, resume=None):
     """Train a network on the pictures.
 
+    It begins with the weights that the course ships for it, if there are any, wherever they fit.
+
     Returns:
         (model, what `course_lib.training.fit` returns, {part: (images, labels)} standardised, the
-        mean and the deviation of the training pictures, with which they were).
+        mean and the deviation of the training pictures, with which they were, how it began in
+        words).
     """
     import keras
 
-    from course_lib import data, training, zoo
+    from course_lib import data, training, weights, zoo
 
     values = pictures.images.astype("float32") / 255
     seen = values[parts["train"]]
@@ -211,7 +214,12 @@ def train(pictures, parts, network, epochs, seed, resume=None):
     side = pictures.images.shape[1]
     keras.utils.set_random_seed(seed)
     changes = {"classes": len(pictures.class_names), "input_shape": pictures.images.shape[1:]}
-    model = zoo.build(network, **changes)
+    began = "from random weights"
+    if network in weights.shipped():
+        model, random = zoo.begin(network, **changes)
+        began = f"from the course's weights, learned on Fashion-MNIST ({', '.join(random)}: random)"
+    else:
+        model = zoo.build(network, **changes)
     one_pass = functools.partial(
         data.Pass,
         *ready["train"],
@@ -225,7 +233,7 @@ def train(pictures, parts, network, epochs, seed, resume=None):
     )
     recipe = {"learning_rate": 0.003, "weight_decay": 0.05, "label_smoothing": 0.1}
     history = training.fit(model, splits, epochs=epochs, keep="last", resume=resume, **recipe)
-    return model, history, ready, (mean, deviation)
+    return model, history, ready, (mean, deviation), began
 
 
 def report(pictures, parts, trained, to, network, seed):
@@ -234,7 +242,7 @@ def report(pictures, parts, trained, to, network, seed):
 
     from course_lib import experiments, figures, training
 
-    model, history, ready, standard = trained
+    model, history, ready, standard, began = trained
     mean, deviation = (", ".join(f"{value:.4f}" for value in one) for one in standard)
     names = pictures.class_names
     logits, labels = training.predict(model, ready["test"])
@@ -290,9 +298,9 @@ Who always says *{names[most]}*, the class with the most training pictures, is r
 
 ## The training
 
-{network}, {model.count_params():,} parameters, from random weights; {len(rows)} epochs on \
-pictures of {side} pixels, {colour}, shifted and mirrored. Seed {seed}, {device}, keras \
-{where["versions"]["keras"]}. `model.keras` is the trained network, for pictures \
+{network}, {model.count_params():,} parameters, {began}; \
+{len(rows)} epochs on pictures of {side} pixels, {colour}, shifted and mirrored. Seed {seed}, \
+{device}, keras {where["versions"]["keras"]}. `model.keras` is the trained network, for pictures \
 (0 to 1) less {mean}, divided by {deviation}; it returns logits. To load it:
 
 ```python

@@ -6,6 +6,8 @@ A paper's module ends with VARIANTS, a mapping from name to (builder, arguments)
 import difflib
 import importlib
 
+import numpy as np
+
 from course_lib import weights as trained
 from course_lib.arguments import check_choice
 
@@ -75,3 +77,36 @@ def build(name, weights=None, **changes):
         f"no network is called {name!r}. Nearest: {', '.join(near) or 'none'}. "
         "All names: python -m course_lib.audit --list"
     )
+
+
+def begin(name, classes, input_shape):
+    """Build a network for other pictures that begins with the shipped weights wherever they fit.
+
+    A kernel that reads one grey channel reads three colours with a third of its weights each. The
+    classifier, and what depends on the pictures' size, keep their random start.
+
+    Args:
+        name: a network with shipped weights, see `course_lib.weights.shipped`.
+        classes: the number of logits.
+        input_shape: (height, width, 1 or 3).
+
+    Returns:
+        (model, the names of the layers that have a random start).
+
+    Raises:
+        ValueError: as `build`.
+    """
+    arrays, record = trained.read(name)
+    changes = {**record["changes"], "input_shape": input_shape}
+    other = build(name, **changes, classes=classes + 1)
+    model = build(name, **changes, classes=classes)
+    random = set()
+    for weight, wider in zip(model.weights, other.weights):
+        array, shape = arrays.get(weight.path), tuple(weight.shape)
+        if array is not None and array.ndim == 4 and (array.shape[2], shape[2]) == (1, 3):
+            array = np.repeat(array, 3, axis=2) / 3
+        if array is None or array.shape != shape or shape != tuple(wider.shape):
+            random.add(weight.path.partition("/")[0])
+        else:
+            weight.assign(array.astype("float32"))
+    return model, sorted(random)

@@ -211,7 +211,7 @@ def test_an_interrupted_training_goes_on(folder, tmp_path, monkeypatch, capsys):
 
 def test_a_training_that_goes_wrong_is_said_and_not_reported(folder, tmp_path, monkeypatch, capsys):
     history = {"interrupted": False, "epochs": [{"loss": float("nan")}]}
-    monkeypatch.setattr(own, "train", lambda *given: (None, history, None, None))
+    monkeypatch.setattr(own, "train", lambda *given: (None, history, None, None, None))
     with pytest.raises(SystemExit) as ended:
         own.main([str(folder), "--to", str(tmp_path / "report")])
     assert ended.value.code == 1 and "its loss is no number" in capsys.readouterr().err
