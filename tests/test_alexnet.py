@@ -108,8 +108,9 @@ keras.utils.set_random_seed(0)
 model = zoo.build("alexnet_small")
 data = load(numpy=True)
 few = lambda pair, n: tuple(part[:n] for part in pair)
-small = SimpleNamespace(train=few(data.train, 1280), validation=few(data.validation, 256))
-history = training.fit(model, small, epochs=2, learning_rate=0.002, progress=False)
+small = SimpleNamespace(train=few(data.train, 256), validation=few(data.validation, 64))
+rates = {"learning_rate": 0.002, "batch_size": 64}
+history = training.fit(model, small, epochs=2, progress=False, **rates)
 print(json.dumps([row["loss"] for row in history["epochs"]]))
 """
 
