@@ -9,7 +9,7 @@ import pytest
 from notebook_tools import NOTEBOOKS
 
 from course_lib import zoo
-from course_lib.checks import networks, shufflenet, squeezenet
+from course_lib.checks import densenet, networks, shufflenet, squeezenet
 from course_lib.layers import BatchNormalization
 
 pytestmark = pytest.mark.slow  # trains
@@ -57,6 +57,33 @@ def test_averages_that_come_too_late():
     history = networks.fitted(model, (images, labels), 1e-2, 64, 3)
     assert 100 * history["accuracy"][-1] == pytest.approx(in_fit, abs=6)
     assert accuracy(model, images, labels) == pytest.approx(after, abs=20) and after < in_fit - 30
+
+
+def test_a_test_in_which_batches_are_normalised_by_themselves():
+    text, space = told("08_densenet")
+    evaluated = int(re.search(r"`evaluate` says (\d+) %", text)[1])
+    mixed = int(re.search(r"it finds (\d+) % of", text)[1])
+    by_class, single = map(int, re.search(r"boots: (\d+) %. .*? time: (\d+) %", text).groups())
+    splits = networks.pictures(2000)
+    images, labels = splits.validation
+    keras.utils.set_random_seed(0)
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Conv2D(16, 3, 2, padding="same", use_bias=False)(image)
+    x = densenet.block_of(keras.layers.AveragePooling2D(2)(x), 4, 8)
+    x = keras.layers.ReLU()(BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(10)(x))
+    networks.fitted(model, splits.train, 5e-3, 32, 4)
+    assert accuracy(model, images, labels) == pytest.approx(evaluated, abs=6)
+
+    def found(order, batch):
+        guesses = space["logits_of"](model, images[order], batch).argmax(axis=1)
+        return 100 * np.mean(guesses == labels[order])
+
+    order = np.arange(len(labels))
+    assert found(order, 100) == pytest.approx(mixed, abs=6)
+    assert found(np.argsort(labels, kind="stable"), 100) == pytest.approx(by_class, abs=6)
+    assert found(order[:100], 1) == pytest.approx(single, abs=4)
 
 
 def test_a_softmax_taken_twice():

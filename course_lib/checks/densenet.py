@@ -1,420 +1,557 @@
-"""The exercises of assignment 08: dense blocks, what they cost, and who listens to whom.
+"""The exercises of assignment 08: block, network, training, a budget, a layer gone, a patient.
 
-Facts: Huang, Liu, van der Maaten and Weinberger 2017, section 3.
+Facts: Huang, Liu, van der Maaten and Weinberger 2017, section 3; counts from the ledger's
+`densenet_small`.
 """
+
+import functools
+from functools import partial
 
 import numpy as np
 
-from course_lib.checks import (
-    Mistake,
-    assignment,
-    expect,
-    expect_model,
-    numbers,
-    recognise,
-    response,
-)
+from course_lib.checks import Mistake, assignment, expect, networks, numbers, parts, recognise
 
 exercise = assignment("08_densenet")
 
+# ---- build: the block ---------------------------------------------------------------------------
 
-@exercise(
-    section="Adding and putting beside",
-    correct="the channels grow by k a layer, as a line. Block 1 of DenseNet-121 is "
-    "dense_channels(64, 32, 6): it ends with 256.",
-    hints=(
-        "Layer 1 sees the input of the block. Every layer puts `growth` channels beside what it "
-        "sees, so the next one sees that many more.",
-        "The list has layers + 1 numbers: start, start + growth, ..., start + layers * growth.",
+
+def block_of(x, layers, growth, slip=""):
+    """Put a dense block with bottleneck behind `x`; `slip` names a mistake to make."""
+    import keras  # only the exercises that build need it
+
+    from course_lib.layers import BatchNormalization
+
+    def norm(y):
+        return BatchNormalization()(y)
+
+    def relu(y):
+        return keras.layers.ReLU()(y)
+
+    def conv(y, channels, side):
+        bias = slip == "bias"
+        return keras.layers.Conv2D(channels, side, padding="same", use_bias=bias)(y)
+
+    def new(y):
+        middle = growth if slip == "narrow" else 4 * growth
+        last = 4 * growth if slip == "wide" else growth
+        if slip == "resnet":
+            return relu(norm(conv(relu(norm(conv(y, middle, 1))), last, 3)))
+        if slip == "no bottleneck":
+            return conv(relu(norm(y)), last, 3)
+        y = {
+            "no first ReLU": lambda: norm(y),
+            "linear": lambda: norm(y),
+            "ReLU first": lambda: norm(relu(y)),
+            "no first norm": lambda: relu(y),
+        }.get(slip, lambda: relu(norm(y)))()
+        y = conv(y, middle, 3 if slip == "squares" else 1)
+        y = {
+            "no second ReLU": lambda: norm(y),
+            "linear": lambda: norm(y),
+            "ReLU first": lambda: norm(relu(y)),
+            "no second norm": lambda: relu(y),
+        }.get(slip, lambda: relu(norm(y)))()
+        y = conv(y, last, 3)
+        return relu(y) if slip == "ReLU last" else y
+
+    def join(*some):
+        some = some[::-1] if slip == "in front" else some
+        return keras.layers.Concatenate()(list(some)) if len(some) > 1 else some[0]
+
+    known, answers = x, []
+    for _ in range(layers):
+        seen = {
+            "parallel": x,
+            "chain": answers[-1] if answers else x,
+            "forgets": join(*answers) if answers else x,
+        }.get(slip, known)
+        answers.append(new(seen))
+        known = join(known, answers[-1])
+    if slip == "last":
+        return answers[-1]
+    return join(*answers) if slip == "no input" else known
+
+
+def block_model(shape, layers, growth, slip=""):
+    import keras
+
+    image = keras.Input(shape)
+    return keras.Model(image, block_of(image, layers, growth, slip))
+
+
+CASES = (((5, 6, 7), 3, 4), ((4, 4, 6), 1, 3))
+BLOCK_SLIPS = {
+    "the new channels are put in front of what is there. They come behind it.": "in front",
+    "each layer sees the answer before it alone. It sees everything before it.": "chain",
+    "each layer sees the input of the block alone. It sees the answers before it too.": "parallel",
+    "behind the first layer the input of the block is forgotten. Every layer sees it.": "forgets",
+    "the input of the block is missing in what comes back.": "no input",
+    "only the last answer comes back. Return the input and all answers, beside each other.": "last",
+    "both ReLUs of a layer are missing.": "linear",
+    "the first ReLU of a layer is missing: one stands before each convolution.": "no first ReLU",
+    "the second ReLU of a layer is missing: one stands before each convolution.": "no second ReLU",
+    "the ReLUs come before the normalisations. The order is normalisation, ReLU, convolution.": (
+        "ReLU first"
     ),
-)
-def dense_channels(answer):
-    blocks = ((24, 12, 4), (64, 32, 6), (10, 3, 1))
-    got = [numbers(answer(*block), f"dense_channels{block}") for block in blocks]
-    if any(channels.ndim == 0 for channels in got):
-        raise Mistake(
-            "one number comes back: the last. Return the whole list, the input of the block first: "
-            "what each layer sees, and at the end what the block gives."
-        )
-
-    def made(rule):
-        return np.concatenate([rule(*block) for block in blocks])
-
-    recognise(
-        np.concatenate([channels.ravel() for channels in got]),
-        {
-            "the block's output is missing: after what each layer sees comes one number more.": (
-                made(lambda c, k, n: c + k * np.arange(n))
-            ),
-            "layer 1 sees the input of the block alone; nothing has been added yet.": (
-                made(lambda c, k, n: c + k * np.arange(1, n + 2))
-            ),
-            "the list begins with layer 2. Layer 1 sees the input of the block: start.": (
-                made(lambda c, k, n: c + k * np.arange(1, n + 1))
-            ),
-            "this is a chain, in which a layer sees the layer before it alone. In a dense block it "
-            "sees all of them and the input.": made(lambda c, k, n: np.array([c] + [k] * n)),
-            "the input of the block is lost on the way. All later layers see it too.": (
-                made(lambda c, k, n: np.array([c] + [k * i for i in range(1, n + 1)]))
-            ),
-            "the channels double. A layer adds `growth` channels, however many it sees.": (
-                made(lambda c, k, n: c * 2 ** np.arange(n + 1))
-            ),
-            "start and growth are swapped.": made(lambda c, k, n: k + c * np.arange(n + 1)),
-            "these are the channels that addition leaves: always the same. Here they are put "
-            "beside each other.": made(lambda c, k, n: np.full(n + 1, c)),
-        },
-    )
-    for block, channels in zip(blocks, got, strict=True):
-        start, growth, layers = block
-        right = np.arange(start, start + layers * growth + 1, growth)
-        expect(channels, right, what=f"dense_channels{block}")
-
-
-@exercise(
-    section="Count the connections",
-    correct="DenseNet-121 has 535 connections inside its blocks. With all 58 layers in one block "
-    "there would be 1,711.",
-    hints=(
-        "In a block, layer 1 has 1 source (the input), layer 2 has 2, and so on.",
-        "A block of n layers has n * (n + 1) // 2 connections. Add up the blocks; nothing crosses "
-        "a transition.",
+    "there is a ReLU behind the 3 x 3 convolution. The new channels are left as they are.": (
+        "ReLU last"
     ),
-)
-def connections(answer):
-    networks = ((4,), (6, 12, 24, 16), (3, 5))
-    got = [numbers(answer(list(blocks)), "connections") for blocks in networks]
-
-    def counted(rule):
-        return [sum(rule(n) for n in blocks) for blocks in networks]
-
-    recognise(
-        got,
-        {
-            "these are the layers of a chain: each reads one source. In a dense block layer l "
-            "reads l sources.": counted(lambda n: n),
-            "the input of the block is a source too: layer 1 reads it. Count from 1 to n.": (
-                counted(lambda n: n * (n - 1) // 2)
-            ),
-            "the output of the block is not a layer that reads: count from 1 to n.": (
-                counted(lambda n: (n + 1) * (n + 2) // 2)
-            ),
-            "each connection is counted twice: n (n + 1) / 2.": counted(lambda n: n * (n + 1)),
-            "n * n also counts what a later layer would hand to an earlier one. Layer l reads "
-            "l sources.": counted(lambda n: n * n),
-            "the layers of all blocks are put into one. No connection crosses a transition: count "
-            "each block, then add up.": (
-                [sum(blocks) * (sum(blocks) + 1) // 2 for blocks in networks]
-            ),
-            "only the first block is counted.": [n[0] * (n[0] + 1) // 2 for n in networks],
-            "only the last block comes back: add the blocks up.": (
-                [n[-1] * (n[-1] + 1) // 2 for n in networks]
-            ),
-        },
-    )
-    for blocks, found in zip(networks, got, strict=True):
-        right = sum(len(range(layer)) for n in blocks for layer in range(1, n + 1))
-        expect(found, right, what=f"connections({list(blocks)})")
-
-
-@exercise(
-    section="Bottleneck: a 1 x 1 convolution first",
-    correct="at k = 12 the bottleneck saves weights from 87 channels on, and at 86 it does not.",
-    hints=(
-        "A convolution has side * side * channels in * channels out weights. There are no biases.",
-        "Without bottleneck: one 3 x 3 convolution from `channels` to `growth` channels.",
-        "With it: a 1 x 1 convolution from `channels` to 4 * growth, and then a 3 x 3 convolution "
-        "that reads these 4 * growth channels and makes growth.",
+    "the normalisation comes after each convolution, as in ResNet. Here it comes before.": (
+        "resnet"
     ),
-)
-def layer_weights(answer):
-    layers = ((240, 12, False), (64, 32, False), (240, 12, True), (60, 12, True), (64, 32, True))
-    got = [numbers(answer(*layer), "layer_weights") for layer in layers]
-
-    def counted(narrow, plain=lambda c, k: 9 * c * k):
-        return [narrow(c, k) if bottleneck else plain(c, k) for c, k, bottleneck in layers]
-
-    def right(c, k):
-        return 4 * c * k + 36 * k * k
-
-    recognise(
-        got,
-        {
-            "the bottleneck changes nothing here: use the third argument.": counted(
-                lambda c, k: 9 * c * k
-            ),
-            "there is a bottleneck even where the third argument is False.": counted(right, right),
-            "True and False are swapped.": [
-                9 * c * k if bottleneck else right(c, k) for c, k, bottleneck in layers
-            ],
-            "the 1 x 1 convolution makes `growth` channels here. The paper's makes 4 * growth.": (
-                counted(lambda c, k: c * k + 9 * k * k)
-            ),
-            "the 3 x 3 convolution still reads all channels. Behind the bottleneck it reads what "
-            "the 1 x 1 convolution made.": counted(lambda c, k: 4 * c * k + 9 * c * k),
-            "the first convolution of a bottleneck is 1 x 1: it has no factor 9.": (
-                counted(lambda c, k: 36 * c * k + 36 * k * k)
-            ),
-            "the second convolution of a bottleneck is missing.": counted(lambda c, k: 4 * c * k),
-            "the 3 x 3 convolution makes 4 * growth channels here. The layer adds `growth`.": (
-                counted(lambda c, k: 4 * c * k + 9 * 16 * k * k)
-            ),
-            "the kernel is a square: 3 * 3.": (
-                counted(lambda c, k: 4 * c * k + 12 * k * k, lambda c, k: 3 * c * k)
-            ),
-            "these convolutions have no biases: batch normalisation has its own shift.": (
-                counted(lambda c, k: right(c, k) + 5 * k, lambda c, k: 9 * c * k + k)
-            ),
-            "the weights of both convolutions are multiplied. They are added.": (
-                counted(lambda c, k: 4 * c * k * 36 * k * k)
-            ),
-        },
-    )
-    for (c, k, bottleneck), found in zip(layers, got, strict=True):
-        shapes = [(1, 1, c, 4 * k), (3, 3, 4 * k, k)] if bottleneck else [(3, 3, c, k)]
-        wanted = int(sum(np.prod(shape) for shape in shapes))
-        expect(found, wanted, what=f"layer_weights({c}, {k}, {bottleneck})")
-
-
-def mixers(count, growth):
-    """Return functions (height, width, any channels) -> (height, width, growth)."""
-    rng = np.random.default_rng(4)
-    matrices = [rng.normal(size=(40, growth)) for _ in range(count)]
-    return [lambda x, m=m: np.maximum(x @ m[: x.shape[-1]], 0) for m in matrices]
-
-
-@exercise(
-    section="Adding and putting beside",
-    correct="every function saw the input and all answers before its own. This is the whole of a "
-    "dense block; the functions are the layers.",
-    hints=(
-        "Keep one array of all that is known so far. At first it is x.",
-        "For each function: new = function(known), then known = np.concatenate([known, new], "
-        "axis=-1).",
+    "the convolutions have biases. The normalisation behind shifts already: use_bias=False.": (
+        "bias"
     ),
-)
-def dense_block(answer):
-    x = np.random.default_rng(2).normal(size=(3, 4, 5))
-    functions = mixers(3, 2)
-
-    def stacked(sees, order=lambda known, new: [*known, new]):
-        known = [x]
-        for function in functions:
-            known = order(known, function(np.concatenate(sees(known), axis=-1)))
-        return np.concatenate(known, axis=-1)
-
-    def everything(known):
-        return known
-
-    right = stacked(everything)
-    expect(
-        answer(x, functions),
-        right,
-        {
-            "this is a chain: each function sees the answer before it alone, and the last answer "
-            "comes back.": stacked(lambda known: known[-1:])[..., -2:],
-            "each function sees the answer before it alone. It should see everything before it.": (
-                stacked(lambda known: known[-1:])
-            ),
-            "each function sees the input of the block alone. It should see the answers before it "
-            "too.": stacked(lambda known: known[:1]),
-            "each function sees the input and the last answer alone. It should see all answers.": (
-                stacked(lambda known: known if len(known) < 3 else [known[0], known[-1]])
-            ),
-            "the functions do not see the input of the block after the first. They should.": (
-                stacked(lambda known: known[1:] or known)
-            ),
-            "the input of the block is missing in what comes back.": right[..., 5:],
-            "only the last answer comes back. Return all channels, the input first.": (
-                right[..., -2:]
-            ),
-            "the last function's answer is missing in what comes back.": right[..., :-2],
-            "the new channels are put in front. They come behind what is there.": (
-                stacked(everything, lambda known, new: [new, *known])
-            ),
-        },
-    )
-    deep, many = mixers(6, 3), x[:1]
-    known = many
-    for function in deep:
-        known = np.concatenate([known, function(known)], axis=-1)
-    expect(answer(many, deep), known, what="With six functions the result")
-    expect(answer(x, []), x, what="Without functions the result")
-
-
-@exercise(
-    section="Which earlier layers does a layer listen to?",
-    correct="one column of the paper's picture: how much of a layer's attention goes to the input "
-    "and to each layer before it.",
-    hints=(
-        "The input channels are the third axis of the kernel. The first `start` of them come from "
-        "the input of the block, then `growth` from each layer before.",
-        "For each source: np.abs(kernel[:, :, first:last]).mean().",
-        "There are 1 + (channels - start) // growth sources.",
-    ),
-)
-def feature_reuse(answer):
-    def at(kernel, start, growth, reduce):
-        """The reduced pieces, one a source, by the number of the source of each channel."""
-        channel = np.arange(kernel.shape[2])
-        source = np.maximum(0, (channel - start) // growth + 1)
-        return np.array([reduce(kernel[:, :, source == s]) for s in range(source.max() + 1)])
-
-    def mean_size(piece):
-        return np.mean(np.abs(piece))
-
-    kernel = np.random.default_rng(6).normal(size=(3, 3, 18, 4)) * np.linspace(1, 3, 18)[:, None]
-    start, growth = 6, 4
-    right = at(kernel, start, growth, mean_size)
-    expect(
-        answer(kernel, start, growth),
-        right,
-        {
-            "positive and negative weights cancel: take their size first, np.abs.": (
-                at(kernel, start, growth, np.mean)
-            ),
-            "the mean is taken before the size. Take np.abs first, then the mean.": (
-                np.abs(at(kernel, start, growth, np.mean))
-            ),
-            "these are sums. A source of many channels then looks important for their number: take "
-            "the mean.": at(kernel, start, growth, lambda piece: np.abs(piece).sum()),
-            "this is the root of the mean square. The paper takes the mean size.": (
-                at(kernel, start, growth, lambda piece: np.sqrt(np.mean(piece**2)))
-            ),
-            "this is the largest size in each piece. Take the mean.": (
-                at(kernel, start, growth, lambda piece: np.abs(piece).max())
-            ),
-            "the first source is cut to `growth` channels. The input of the block has `start`.": (
-                at(kernel, growth, growth, mean_size)
-            ),
-            "the input of the block is missing. It is the first source.": right[1:],
-            "the last source is missing.": right[:-1],
-            "each channel has a number of its own. One number a source: take the mean over all of "
-            "its channels.": np.abs(kernel).mean(axis=(0, 1, 3)),
-            "the numbers are divided by their sum. Leave them as they are.": right / right.sum(),
-            "the sources come in reverse. The input of the block is the first.": right[::-1],
-        },
-    )
-    first = np.random.default_rng(7).normal(size=(1, 1, 5, 8))
-    expect(
-        np.ravel(numbers(answer(first, 5, 3))),
-        [np.abs(first).mean()],
-        what="For the first layer of a block, with one source, the result",
-    )
-
-
-NAMES = ("gamma", "beta", "moving_mean", "moving_variance")
-
-
-def composite(x, weights, steps, epsilon):
-    """What the steps make of x; `weights` maps (name, channels) and "1" and "3" to arrays."""
-    for step in steps.split():
-        if step == "norm":
-            gamma, beta, mean, variance = (weights[name, x.shape[-1]] for name in NAMES)
-            x = gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
-        elif step == "relu":
-            x = np.maximum(x, 0)
-        elif step == "1":
-            x = x @ weights["1"][0, 0]
-        else:
-            padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1))
-            x = np.einsum("hwcij,ijco->hwo", windows, weights["3"])
-    return x
+    "the 1 x 1 convolution makes `growth` channels. The paper's makes 4 * growth.": "narrow",
+    "a layer adds 4 * growth channels. It adds `growth`.": "wide",
+    "the bottleneck is missing: a 1 x 1 convolution to 4 * growth channels.": "no bottleneck",
+    "both kernels are 3 x 3. The first is 1 x 1.": "squares",
+    "the first normalisation of a layer is missing.": "no first norm",
+    "the second normalisation of a layer is missing.": "no second norm",
+}
+BLOCKS = {case: partial(block_model, *case) for case in CASES}
+WRONG_BLOCKS = {
+    case: {text: partial(block_model, *case, slip) for text, slip in BLOCK_SLIPS.items()}
+    for case in CASES
+}
 
 
 @exercise(
     section="The block",
-    correct="a dense layer with bottleneck, as in DenseNet-121: normalisation and ReLU come before "
-    "each convolution, and the input goes through untouched.",
+    correct="from the same weights it gives what the course's block gives. Every layer saw the "
+    "input and all answers before its own.",
     hints=(
-        "Six steps: BatchNormalization, ReLU, Conv2D to 4 * growth (1 x 1), BatchNormalization, "
-        "ReLU, Conv2D to growth (3 x 3). Then put the input and the result side by side.",
-        "Both convolutions have use_bias=False, and the 3 x 3 one padding='same'.",
-        "image = keras.Input(input_shape); ...; keras.Model(image, "
-        "keras.layers.Concatenate()([image, x])).",
+        "Keep one tensor of all that is known. For each layer make `new` from it, then known = "
+        "keras.layers.Concatenate()([known, new]).",
+        "new: BatchNormalization, ReLU, Conv2D(4 * growth, 1, use_bias=False), then "
+        "BatchNormalization, ReLU, Conv2D(growth, 3, padding='same', use_bias=False).",
     ),
 )
-def dense_layer(answer):
+def dense_block(answer):
+    for case in CASES:
+        networks.expect_network(answer(*case), case[0], BLOCKS[case], WRONG_BLOCKS[case])
 
-    height, width, c, k = 5, 6, 7, 3
-    model = answer((height, width, c), k)
-    model = expect_model(model, (height, width, c))
-    shape, wanted = tuple(model.output_shape[1:]), (height, width, c + k)
-    reasons = {
-        (height, width, k): "the input is missing: put it beside the result, Concatenate().",
-        (height, width, 5 * k): "the result is put beside what the 1 x 1 convolution made. Put it "
-        "beside the input.",
-        (height, width, c + 4 * k): "the layer should add `growth` channels, not 4 * growth.",
+
+# ---- build: the network -------------------------------------------------------------------------
+
+INPUT = (28, 28, 1)
+
+
+def course_network(**changes):
+    from course_lib.densenet import SMALL, DenseNet
+
+    return DenseNet(**{**SMALL, **changes})
+
+
+def other_network(slip):
+    """`densenet_small` with a mistake."""
+    import keras
+    from keras import layers
+
+    from course_lib.densenet import DenseBlock
+
+    def ready(x):
+        return layers.ReLU()(layers.BatchNormalization()(x))
+
+    image = keras.Input(INPUT)
+    x = layers.Conv2D(24, 3, 2, padding="same", use_bias=False)(image)
+    x = ready(x) if slip == "stem" else x
+    x = layers.MaxPooling2D(2)(x) if slip == "early pooling" else x
+    for number in range(3):
+        x = DenseBlock(4, 12)(x)
+        if number == 2 and slip != "last transition":
+            break
+        x = x if slip == "linear" else ready(x)
+        x = layers.Conv2D(x.shape[-1] // 2, 1, use_bias=False)(x)
+        pool = layers.MaxPooling2D if slip == "largest" else layers.AveragePooling2D
+        x = x if slip == "no pooling" else pool(2, padding="same" if slip == "same" else "valid")(x)
+    x = {
+        "no end": lambda: x,
+        "no last ReLU": lambda: layers.BatchNormalization()(x),
+        "no last norm": lambda: layers.ReLU()(x),
+    }.get(slip, lambda: ready(x))()
+    x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(10)(x))
+
+
+OTHERS = {
+    text: partial(other_network, slip)
+    for text, slip in {
+        "behind the first convolution stand a normalisation and a ReLU. In this network the first "
+        "dense layer brings its own.": "stem",
+        "there is a pooling before the first block. In the small form the stride does that.": (
+            "early pooling"
+        ),
+        "there is a transition after the last block. Transitions stand between two blocks.": (
+            "last transition"
+        ),
+        "the transitions have no normalisation and no ReLU before their convolution.": "linear",
+        "the transitions pool by the largest number. The paper takes the mean.": "largest",
+        "the transitions do not pool.": "no pooling",
+        "the pooling is padded: 7 x 7 should become 3 x 3, with the default padding.": "same",
+        "after the last block the normalisation and the ReLU are missing.": "no end",
+        "after the last block the normalisation is missing.": "no last norm",
+        "after the last block the ReLU is missing.": "no last ReLU",
+        "the maps are flattened. The paper takes the mean of each map.": "flat",
+    }.items()
+} | {
+    "the transitions keep all channels. They keep half.": partial(course_network, compression=1.0),
+    "the first convolution has stride 1. In the small form it has stride 2.": (
+        partial(course_network, stem="cifar")
+    ),
+    "the first convolution makes 16 channels, as without bottleneck. Here it makes 24.": (
+        partial(course_network, initial=16)
+    ),
+    "the first convolution makes 12 channels, k. It makes 2 k.": (
+        partial(course_network, initial=12)
+    ),
+}
+
+
+@exercise(
+    section="Train it",
+    correct="105,190 parameters and 8,183,340 multiply-adds, as in the ledger, and from the same "
+    "weights the same logits as the course's network.",
+    hints=(
+        "A loop over three blocks: x = dense_block(x.shape[1:], 4, 12)(x). Behind the first and "
+        "the second: BatchNormalization, ReLU, Conv2D(x.shape[-1] // 2, 1, use_bias=False), "
+        "AveragePooling2D(2).",
+        "First Conv2D(24, 3, 2, padding='same', use_bias=False), and nothing between it and the "
+        "first block. Last BatchNormalization, ReLU, GlobalAveragePooling2D(), Dense(10).",
+    ),
+)
+def network(answer):
+    networks.expect_network(answer(), INPUT, course_network, OTHERS)
+
+
+# ---- train --------------------------------------------------------------------------------------
+
+PICTURES, REACHED, PARAMETERS = 2_000, 0.50, 15_000
+
+
+def check_of_blocks(model):
+    """Raise `Mistake` unless a network is small and made of dense layers."""
+    kernels = networks.expect_small(model, PARAMETERS)
+    dense = [k for k in kernels if k[:2] == (3, 3) and k[2] == 4 * k[3]]
+    others = [k for k in kernels if k[0] > 1 and k not in dense]
+    if len(dense) < 4:
+        raise Mistake(
+            f"{len(dense)} of its kernels are those of a dense layer, 3 x 3 from 4 k channels to "
+            "k. Use your `dense_block`, with four layers in all."
+        )
+    if len(others) > 1:
+        raise Mistake(
+            f"beside the dense layers there are {len(others)} kernels that see neighbours. Only "
+            "the first convolution may be one."
+        )
+
+
+@exercise(
+    section="Train it",
+    correct="fewer than 15,000 parameters, and no layer of a block adds more than a handful of "
+    "channels.",
+    hints=(
+        "A first convolution to 16 channels at stride 2, AveragePooling2D(2), a block of 4 layers "
+        "with growth 8, then the end of the network above: 14,202 parameters.",
+        "Adam at 0.005, batches of 32, four passes. If fit shows far more than the check, the "
+        "averages of batch normalisation are late: `BatchNormalization` from course_lib.layers "
+        "has momentum 0.9.",
+    ),
+)
+def train(answer):
+    splits = networks.pictures(PICTURES)
+    model = networks.a_model(answer(*splits.train), INPUT)
+    check_of_blocks(model)
+    return networks.expect_trained(
+        model,
+        splits,
+        REACHED,
+        "More passes, smaller batches (32), a higher rate (0.005). If fit showed far more than "
+        "this, the averages of batch normalisation are late: momentum=0.9.",
+    )
+
+
+# ---- a design within a budget -------------------------------------------------------------------
+
+DESIGNS = (  # channels in, layers, weights allowed
+    (24, 4, 9_000),
+    (24, 12, 100_000),
+    (200, 4, 40_000),
+    (16, 1, 2_880),  # exactly what growth 20 needs without bottleneck
+    (50, 2, 400),  # too few for either
+    (72, 1, 6_480),  # both allow the same
+    (64, 5, 60_000),
+)
+
+
+def weights_of(start, layers, growth, bottleneck, slip=""):
+    """The kernels' weights of a block; `slip` names a mistake to make."""
+    total = 0
+    for layer in range(layers):
+        seen = start + growth * (layer + (slip == "late"))
+        if slip == "start":
+            seen = start
+        if slip == "chain" and layer:
+            seen = growth
+        if not bottleneck:
+            total += (3 if slip == "flat" else 9) * seen * growth
+            continue
+        middle = growth if slip == "narrow" else 4 * growth
+        total += seen * middle
+        if slip != "first":
+            total += (3 if slip == "flat" else 9) * growth * middle
+    return total
+
+
+def largest(start, layers, budget, bottleneck, slip=""):
+    """Try one number after the other."""
+    growth = 0
+    while weights_of(start, layers, growth + 1, bottleneck, slip) <= budget:
+        growth += 1
+    return growth
+
+
+def widest(case, slip=""):
+    """Return (growth, bottleneck) as 1 or 0; without where both allow the same."""
+    plain, narrow = (largest(*case, bottleneck, slip) for bottleneck in (False, True))
+    return (narrow, 1) if narrow > plain else (plain, 0)
+
+
+@exercise(
+    section="Bottleneck: a 1 x 1 convolution first",
+    correct="a bottleneck pays where a layer sees more than 7.2 k channels, so in long blocks and "
+    "behind wide inputs. With few channels it costs.",
+    hints=(
+        "Write the weights of a block as a function of growth and bottleneck: a loop over the "
+        "layers, in which layer 1 sees `start` channels, layer 2 start + growth, and so on.",
+        "Without bottleneck a layer has 9 * seen * growth weights, with it seen * 4 * growth + "
+        "9 * 4 * growth * growth. Raise growth as long as the block stays within the budget, once "
+        "with and once without, and take the larger of the two.",
+    ),
+)
+def widest_block(answer):
+    calls = [f"widest_block{case}" for case in DESIGNS]
+    found = []
+    for case, what in zip(DESIGNS, calls, strict=True):
+        growth, bottleneck = parts(answer(*case), ("the growth", "True or False"))
+        pair = numbers(growth, f"{what}[0]"), numbers(bottleneck, f"{what}[1]")
+        for value, name in zip(pair, ("growth", "bottleneck"), strict=True):
+            if value.ndim:
+                raise Mistake(f"the {name} of {what} has shape {value.shape}, not one number.")
+        found.append([float(value) for value in pair])
+
+    def each(slip):
+        return [widest(case, slip) for case in DESIGNS]
+
+    def always(bottleneck):
+        return [(largest(*case, bottleneck), bottleneck) for case in DESIGNS]
+
+    right = np.array(each(""))
+    if np.array_equal(found, right):
+        return
+    pairs = [[largest(*case, b) for b in (False, True)] for case in DESIGNS]
+    recognise(
+        found,
+        {
+            "this is always the block with bottleneck. Try it without too.": always(1),
+            "no block has a bottleneck here. Some allow more with one. Is its first convolution "
+            "counted as 1 x 1, and the second on the 4 * growth channels alone?": always(0),
+            "True and False are swapped: the second is whether there is a bottleneck.": (
+                right * [1, -1] + [0, 1]
+            ),
+            "the two are swapped: the growth comes first.": right[:, ::-1],
+            "this is the block with the smaller growth. The larger one is asked for.": [
+                (min(p), int(p[1] < p[0])) for p in pairs
+            ],
+            "where both allow the same growth, take the block without bottleneck.": [
+                (max(p), int(p[1] >= p[0])) for p in pairs
+            ],
+            "all layers read `start` channels here. Layer 2 sees growth more, and so on.": (
+                each("start")
+            ),
+            "layer 1 sees `start` channels; nothing has been added yet.": each("late"),
+            "this is a chain, in which a layer sees the layer before it alone.": each("chain"),
+            "the 1 x 1 convolution makes `growth` channels here. The paper's makes 4 * growth.": (
+                each("narrow")
+            ),
+            "the 3 x 3 convolution behind the bottleneck is not counted.": each("first"),
+            "the window is a square: 9 weights for each pair of channels.": each("flat"),
+            "this is one too many: with it the block is beyond the budget.": right + [1, 0],
+            "a block that has exactly as many weights as the budget is allowed.": [
+                widest((start, layers, budget - 1)) for start, layers, budget in DESIGNS
+            ],
+            "where not even growth 1 fits, return 0.": np.maximum(right, [1, 0]),
+        },
+    )
+    for case, pair, what in zip(DESIGNS, found, calls, strict=True):
+        growth, bottleneck = widest(case)
+        expect(pair[0], growth, {}, f"The growth of {what}")
+        expect(pair[1], bottleneck, {}, f"Whether {what} has a bottleneck (1 is True)")
+
+
+# ---- predict, then measure ----------------------------------------------------------------------
+
+JOINS, DEEPEST = ("beside", "added", "behind"), 12
+CHOICES = (
+    "only where answers are added",
+    "beside and added",
+    "in all three",
+    "in none of the three",
+)
+
+
+@functools.cache
+def sizes(join):
+    """Return the standard deviation of what leaves 0, 1, ... layers that are not trained."""
+    import keras
+
+    from course_lib.layers import BatchNormalization
+
+    keras.utils.set_random_seed(0)
+    image = keras.Input(INPUT)
+    x = keras.layers.Conv2D(12, 3, 4, padding="same", use_bias=False)(image)
+    x = BatchNormalization()(x)
+    stages = [x]
+    for _ in range(DEEPEST):
+        new = keras.layers.ReLU()(BatchNormalization()(x))
+        new = keras.layers.Conv2D(
+            12, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
+        )(new)
+        if join == "beside":
+            x = keras.layers.Concatenate()([x, new])
+        else:
+            x = new if join == "behind" else keras.layers.Add()([x, new])
+        stages.append(x)
+    images, _ = networks.pictures(2_000).validation
+    found = keras.Model(image, stages)(images[:64], training=True)
+    return [float(np.std(keras.ops.convert_to_numpy(stage))) for stage in found]
+
+
+def measured_size(join, layers):
+    if not isinstance(join, str) or join not in JOINS:
+        allowed = ", ".join(map(repr, JOINS))
+        raise Mistake(f"join is {str(join)[:40]!r}; allowed: {allowed}.")
+    whole = isinstance(layers, (int, np.integer)) and not isinstance(layers, bool)
+    if not whole or not 0 <= layers <= DEEPEST:
+        raise Mistake(f"layers is {str(layers)[:40]}; allowed: a whole number from 0 to {DEEPEST}.")
+    return sizes(join)[layers]
+
+
+@exercise(
+    section="Adding and putting beside",
+    correct="answers of size 1 that have nothing to do with each other add up to the root of their "
+    "number. In a long sum each new answer is a smaller share; beside each other all keep their "
+    "size, and what grows is the number of channels.",
+    hints=(
+        "predict('...') first, with one of the four sentences. Then measure all three joins with "
+        "0 layers and with 8 or more.",
+        "The numbers grow where the size at the end is more than one and a half times that at 0.",
+    ),
+)
+def which_grows(answer):
+    measured, concluded = networks.experiment(answer, CHOICES, measured_size)
+    grown = {}
+    for join in JOINS:
+        most = max((n for name, n in measured if name == join), default=0)
+        if (join, 0) not in measured or most < 8:
+            raise Mistake(
+                f"you cannot tell whether the numbers grow: measure({join!r}, 0) and "
+                f"measure({join!r}, 8), or more layers."
+            )
+        grown[join] = measured[join, most] / measured[join, 0]
+    right = {
+        (False, True, False): CHOICES[0],
+        (True, True, False): CHOICES[1],
+        (True, True, True): CHOICES[2],
+    }.get(tuple(ratio > 1.5 for ratio in grown.values()), CHOICES[3])
+    if concluded != right:
+        rows = ", ".join(f"{join} {ratio:.1f} times" for join, ratio in grown.items())
+        raise Mistake(
+            f"the numbers at the end are, against those at 0 layers: {rows} as large. "
+            f"{concluded!r} does not fit."
+        )
+    return networks.tell(answer.name, measured, concluded)
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+ALONE = "every batch is normalised by itself"
+CAUSES = {
+    "overfitting": "the 1,000 pictures are new to the network, and `evaluate` sorts most of them.",
+    "averages of batch normalisation come too late": "then `evaluate`, which uses them, would find "
+    "few right in its first answer.",
+    "labels and pictures in another order": "then no batch would come out right, mixed or sorted.",
+    "dropout is still on": "dropout does not ask which pictures stand beside one, and the order "
+    "decides here.",
+}
+
+
+@functools.cache
+def patient():
+    """Return a network with batch normalisation; its weights are those of `networks.fill`."""
+    import keras
+
+    from course_lib.layers import BatchNormalization
+
+    image = keras.Input(INPUT)
+    x = keras.layers.Conv2D(8, 3, 4, padding="same", use_bias=False)(image)
+    x = keras.layers.ReLU()(BatchNormalization()(x))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(image, keras.layers.Dense(10)(x))
+    networks.fill(model)
+    return model
+
+
+def asked_pictures():
+    x = np.random.default_rng(7).normal(size=(6, *INPUT)).astype("float32")
+    x[3:] += 1
+    return x
+
+
+@functools.cache
+def asked(size, training=True):
+    """Return what the patient gives for its pictures, in batches of a size."""
+    import keras
+
+    model, x = patient(), asked_pictures()
+    kept = model.get_weights()
+    found = [
+        keras.ops.convert_to_numpy(model(x[i : i + size], training=training))
+        for i in range(0, len(x), size)
+    ]
+    model.set_weights(kept)
+    return np.concatenate(found).astype("float64")
+
+
+@exercise(
+    section="The block",
+    correct="in training a batch is normalised by its own mean and deviation, in use by the "
+    "averages. A batch of one class has lost what its pictures have in common. `predict` and "
+    "`evaluate` know; whoever calls the model has to say it.",
+    hints=(
+        "What does the order of the pictures change, if each is judged for itself? Which layer "
+        "looks at the whole batch?",
+        "model(images, training=False), or model.predict(images). keras.ops.convert_to_numpy makes "
+        "an array of it.",
+    ),
+)
+def mended(answer):
+    import keras
+
+    given = answer(patient(), asked_pictures())
+    result = networks.diagnosed(given, ALONE, CAUSES, "the logits")
+    if keras.ops.is_tensor(result):
+        result = keras.ops.convert_to_numpy(result)
+    found, right = numbers(result, "What comes back as logits"), asked(6, False)
+    odds = np.exp(right - right.max(axis=1, keepdims=True))
+    again = "the batches are still normalised by themselves: "
+    mistakes = {
+        again + "this is the model in training, on all pictures at once.": asked(6),
+        again + "one picture at a time is a batch of one.": asked(1),
+        "these are probabilities. Return the logits, as the model gives them.": (
+            odds / odds.sum(axis=1, keepdims=True)
+        ),
+        "these are class numbers. Return the ten logits of each picture.": right.argmax(axis=1),
     }
-    if shape != wanted:
-        reason = reasons.get(shape, "check the channels of the convolutions and their padding.")
-        raise Mistake(f"the output has shape {shape}, it should have {wanted}: {reason}")
-    narrow = 4 * k
-    one, three, norms = c * narrow, 9 * narrow * k, (4 * c, 4 * narrow)
-    expect(
-        model.count_params(),
-        one + three + sum(norms),
-        {
-            "the convolutions have biases. Batch normalisation shifts already: use_bias=False.": (
-                one + three + sum(norms) + narrow + k
-            ),
-            "the 1 x 1 convolution and its normalisation are missing.": norms[0] + 9 * c * k,
-            "the 1 x 1 convolution makes `growth` channels. The paper's makes 4 * growth.": (
-                norms[0] + c * k + 4 * k + 9 * k * k
-            ),
-            "the normalisation comes after each convolution, as in ResNet. Here it comes before.": (
-                one + three + 4 * narrow + 4 * k
-            ),
-            "the second normalisation is missing.": one + three + norms[0],
-            "the first normalisation is missing.": one + three + norms[1],
-            "both normalisations are missing.": one + three,
-            "both kernels are 3 x 3. The first is 1 x 1.": 9 * one + three + sum(norms),
-        },
-        "The number of parameters",
-    )
-    rng = np.random.default_rng(8)
-    weights, values = {}, []
-    for weight in model.weights:
-        value = rng.normal(size=weight.shape).astype("float32")
-        if weight.name == "moving_variance":
-            value = np.abs(value) + 1
-        key = str(weight.shape[0]) if weight.name == "kernel" else (weight.name, weight.shape[0])
-        weights[key] = value.astype("float64")
-        values.append(value)
-    model.set_weights(values)
-    x = rng.normal(size=(height, width, c)).astype("float32")
-    got = response(model, x)
-    x = x.astype("float64")
-
-    def beside(steps, first=None):
-        new = composite(x, weights, steps, 1e-3)
-        return np.concatenate([x if first is None else composite(x, weights, first, 1e-3), new], -1)
-
-    right = beside("norm relu 1 norm relu 3")
-    expect(
-        got,
-        right,
-        {
-            "the new channels are put in front of the input. They come behind it.": (
-                np.concatenate([right[..., c:], right[..., :c]], axis=-1)
-            ),
-            "both ReLUs are missing.": beside("norm 1 norm 3"),
-            "the first ReLU is missing: there is one before each convolution.": (
-                beside("norm 1 norm relu 3")
-            ),
-            "the second ReLU is missing: there is one before each convolution.": (
-                beside("norm relu 1 norm 3")
-            ),
-            "the ReLUs come before the normalisations. The order is normalisation, ReLU, "
-            "convolution.": beside("relu norm 1 relu norm 3"),
-            "there is a ReLU behind the last convolution. The new channels are left as they are.": (
-                beside("norm relu 1 norm relu 3 relu")
-            ),
-            "the normalised input is passed on. The input itself goes through untouched.": (
-                beside("norm relu 1 norm relu 3", "norm relu")
-            ),
-        },
-        "With random weights the output",
-        tolerance=5e-3,  # epsilon is free, and a GPU rounds convolutions to about three digits
-    )
+    expect(found, right, mistakes, "The array of logits", 1e-4)

@@ -3,460 +3,15 @@
 import keras
 import numpy as np
 
-from answers import in_a_class, right, wrong
-from course_lib.densenet import DenseBlock, DenseLayer
-
-# dense_channels
-
-
-@wrong("dense_channels", "the block's output is missing")
-def channels_without_output(start, growth, layers):
-    return [start + growth * layer for layer in range(layers)]
-
-
-@wrong("dense_channels", "layer 1 sees the input of the block alone")
-def channels_one_too_many(start, growth, layers):
-    return [start + growth * (layer + 1) for layer in range(layers + 1)]
-
-
-@wrong("dense_channels", "the list begins with layer 2")
-def channels_after_each_layer(start, growth, layers):
-    return [start + growth * layer for layer in range(1, layers + 1)]
-
-
-@wrong("dense_channels", "this is a chain")
-def channels_of_a_chain(start, growth, layers):
-    return [start] + layers * [growth]
-
-
-@wrong("dense_channels", "the input of the block is lost on the way")
-def channels_without_input(start, growth, layers):
-    return [start] + [growth * layer for layer in range(1, layers + 1)]
-
-
-@wrong("dense_channels", "the channels double")
-def channels_doubled(start, growth, layers):
-    seen = [start]
-    for _ in range(layers):
-        seen.append(2 * seen[-1])
-    return seen
-
-
-@wrong("dense_channels", "start and growth are swapped")
-def channels_swapped(start, growth, layers):
-    return [growth + start * layer for layer in range(layers + 1)]
-
-
-@wrong("dense_channels", "these are the channels that addition leaves")
-def channels_added(start, growth, layers):
-    return [start] * (layers + 1)
-
-
-@wrong("dense_channels", "one number comes back: the last")
-def channels_of_the_output(start, growth, layers):
-    return start + growth * layers
-
-
-@right("dense_channels")
-def channels_range(start, growth, layers):
-    return range(start, start + growth * layers + 1, growth)
-
-
-@right("dense_channels")
-def channels_from_the_block(start, growth, layers):
-    block = DenseBlock(layers, growth)
-    shape = (None, 4, 4, start)
-    seen = [start]
-    for layer in block.dense_layers:
-        shape = layer.compute_output_shape(shape)
-        seen.append(shape[-1])
-    return np.array(seen, "float32")
-
-
-# connections
-
-
-@wrong("connections", "these are the layers of a chain")
-def connections_of_a_chain(blocks):
-    return sum(blocks)
-
-
-@wrong("connections", "the input of the block is a source too")
-def connections_without_input(blocks):
-    return sum(n * (n - 1) // 2 for n in blocks)
-
-
-@wrong("connections", "the output of the block is not a layer that reads")
-def connections_with_output(blocks):
-    return sum(sum(range(n + 2)) for n in blocks)
-
-
-@wrong("connections", "each connection is counted twice")
-def connections_twice(blocks):
-    return sum(n * (n + 1) for n in blocks)
-
-
-@wrong("connections", "n * n also counts")
-def connections_both_ways(blocks):
-    return sum(n**2 for n in blocks)
-
-
-@wrong("connections", "the layers of all blocks are put into one")
-def connections_across(blocks):
-    return sum(blocks) * (sum(blocks) + 1) / 2
-
-
-@wrong("connections", "only the first block is counted")
-def connections_returns_early(blocks):
-    for n in blocks:
-        return n * (n + 1) // 2
-
-
-@wrong("connections", "only the last block comes back")
-def connections_overwritten(blocks):
-    for n in blocks:
-        total = n * (n + 1) // 2
-    return total
-
-
-@wrong("connections", "connections([4]) is 11; it should be 10")
-def connections_off_by_one(blocks):
-    return sum(n * (n + 1) // 2 + 1 for n in blocks)
-
-
-@right("connections")
-def connections_loops(blocks):
-    return sum(1 for n in blocks for reader in range(n) for source in range(reader + 1))
-
-
-@right("connections")
-def connections_triangle(blocks):
-    return float(sum(np.tril(np.ones((n, n))).sum() for n in blocks))
-
-
-# layer_weights
-
-
-def weights_with(narrow, plain=lambda c, k: 9 * c * k):
-    """Return an answer with these rules for a layer with and without bottleneck."""
-
-    def answer(channels, growth, bottleneck):
-        return narrow(channels, growth) if bottleneck else plain(channels, growth)
-
-    return answer
-
-
-def with_bottleneck(c, k):
-    return 4 * c * k + 36 * k * k
-
-
-@wrong("layer_weights", "the bottleneck changes nothing here")
-def weights_plain(*layer):
-    return weights_with(lambda c, k: 9 * c * k)(*layer)
-
-
-@wrong("layer_weights", "there is a bottleneck even where the third argument is False")
-def weights_always_bottleneck(*layer):
-    return weights_with(with_bottleneck, with_bottleneck)(*layer)
-
-
-@wrong("layer_weights", "True and False are swapped")
-def weights_swapped(channels, growth, bottleneck):
-    return weights_with(with_bottleneck)(channels, growth, not bottleneck)
-
-
-@wrong("layer_weights", "the 1 x 1 convolution makes `growth` channels here")
-def weights_narrow(*layer):
-    return weights_with(lambda c, k: c * k + 9 * k * k)(*layer)
-
-
-@wrong("layer_weights", "the 3 x 3 convolution still reads all channels")
-def weights_reads_all(*layer):
-    return weights_with(lambda c, k: 4 * c * k + 9 * c * k)(*layer)
-
-
-@wrong("layer_weights", "the first convolution of a bottleneck is 1 x 1")
-def weights_two_squares(*layer):
-    return weights_with(lambda c, k: 9 * c * 4 * k + 9 * 4 * k * k)(*layer)
-
-
-@wrong("layer_weights", "the second convolution of a bottleneck is missing")
-def weights_first_only(*layer):
-    return weights_with(lambda c, k: 4 * c * k)(*layer)
-
-
-@wrong("layer_weights", "the 3 x 3 convolution makes 4 * growth channels here")
-def weights_wide(*layer):
-    return weights_with(lambda c, k: 4 * c * k + 9 * (4 * k) ** 2)(*layer)
-
-
-@wrong("layer_weights", "the kernel is a square")
-def weights_flat(*layer):
-    return weights_with(lambda c, k: 4 * c * k + 3 * 4 * k * k, lambda c, k: 3 * c * k)(*layer)
-
-
-@wrong("layer_weights", "these convolutions have no biases")
-def weights_with_biases(*layer):
-    plain = lambda c, k: 9 * c * k + k  # noqa: E731
-    return weights_with(lambda c, k: with_bottleneck(c, k) + 4 * k + k, plain)(*layer)
-
-
-@wrong("layer_weights", "the weights of both convolutions are multiplied")
-def weights_product(*layer):
-    return weights_with(lambda c, k: (4 * c * k) * (36 * k * k))(*layer)
-
-
-@wrong("layer_weights", "layer_weights(240, 12, True) is 16848; it should be 16704")
-def weights_odd(*layer):
-    return weights_with(lambda c, k: 4 * c * k + 37 * k * k)(*layer)
-
-
-@right("layer_weights")
-def weights_from_keras(channels, growth, bottleneck):
-    layer = DenseLayer(growth, bottleneck)
-    layer.build((None, 8, 8, channels))
-    return sum(int(np.prod(w.shape)) for w in layer.weights if w.name == "kernel")
-
-
-@right("layer_weights")
-def weights_step_by_step(channels, growth, bottleneck):
-    total = 0
-    if bottleneck:
-        total, channels = channels * 4 * growth, 4 * growth
-    return total + 3 * 3 * channels * growth
-
+from answers import hasty, in_a_class, right, untrained, wrong
+from course_lib.densenet import SMALL, DenseBlock, DenseLayer, DenseNet
+from course_lib.layers import BatchNormalization
 
 # dense_block
 
 
-@wrong("dense_block", "this is a chain")
-def block_chain(x, functions):
-    for function in functions:
-        x = function(x)
-    return x
-
-
-@wrong("dense_block", "each function sees the answer before it alone. It should")
-def block_sees_previous(x, functions):
-    known = [x]
-    for function in functions:
-        known.append(function(known[-1]))
-    return np.concatenate(known, axis=-1)
-
-
-@wrong("dense_block", "each function sees the input of the block alone")
-def block_parallel(x, functions):
-    return np.concatenate([x, *(function(x) for function in functions)], axis=-1)
-
-
-@wrong("dense_block", "each function sees the input and the last answer alone")
-def block_input_and_previous(x, functions):
-    known, last = [x], x[..., :0]
-    for function in functions:
-        last = function(np.concatenate([x, last], axis=-1))
-        known.append(last)
-    return np.concatenate(known, axis=-1)
-
-
-@wrong("dense_block", "the functions do not see the input of the block after the first")
-def block_forgets_input(x, functions):
-    answers = []
-    for function in functions:
-        answers.append(function(np.concatenate(answers, axis=-1) if answers else x))
-    return np.concatenate([x, *answers], axis=-1)
-
-
-def block_right(x, functions):
-    for function in functions:
-        x = np.concatenate([x, function(x)], axis=-1)
-    return x
-
-
-@wrong("dense_block", "the input of the block is missing in what comes back")
-def block_without_input(x, functions):
-    return block_right(x, functions)[..., x.shape[-1] :]
-
-
-@wrong("dense_block", "only the last answer comes back")
-def block_last_answer(x, functions):
-    for function in functions:
-        new = function(x)
-        x = np.concatenate([x, new], axis=-1)
-    return new
-
-
-@wrong("dense_block", "the last function's answer is missing")
-def block_one_short(x, functions):
-    return block_right(x, functions[:-1])
-
-
-@wrong("dense_block", "the new channels are put in front")
-def block_in_front(x, functions):
-    for function in functions:
-        x = np.concatenate([function(x), x], axis=-1)
-    return x
-
-
-@wrong("dense_block", "stops with ValueError")
-def block_added(x, functions):
-    for function in functions:
-        x = x + function(x)
-    return x
-
-
-@wrong("dense_block", "With six functions the result has shape (1, 4, 14)")
-def block_three_layers(x, functions):
-    return block_right(x, functions[:3])
-
-
-@wrong("dense_block", "Without functions the result has shape (0,)")
-def block_needs_a_function(x, functions):
-    return block_right(x, functions) if functions else []
-
-
-@right("dense_block")
-def block_list(x, functions):
-    known = [x]
-    for function in functions:
-        known.append(function(np.concatenate(known, axis=2)))
-    return np.concatenate(known, axis=2)
-
-
-@right("dense_block")
-def block_recursive(x, functions):
-    if not functions:
-        return x
-    return block_recursive(np.dstack([x, functions[0](x)]), functions[1:])
-
-
-# feature_reuse
-
-
-def reuse_with(reduce, cut=None):
-    """Return an answer that reduces the pieces of the kernel, cut at `start` and then evenly."""
-
-    def answer(kernel, start, growth):
-        first = start if cut is None else cut(start, growth)
-        return [reduce(piece) for piece in pieces(kernel, first, growth)]
-
-    return answer
-
-
-def pieces(kernel, first, growth):
-    return np.split(kernel, range(first, kernel.shape[2], growth), axis=2)
-
-
-def mean_size(piece):
-    return np.abs(piece).mean()
-
-
-reuse_right = reuse_with(mean_size)
-
-
-@wrong("feature_reuse", "positive and negative weights cancel")
-def reuse_signed(kernel, start, growth):
-    return reuse_with(np.mean)(kernel, start, growth)
-
-
-@wrong("feature_reuse", "the mean is taken before the size")
-def reuse_late_size(kernel, start, growth):
-    return np.abs(reuse_with(np.mean)(kernel, start, growth))
-
-
-@wrong("feature_reuse", "these are sums")
-def reuse_sums(kernel, start, growth):
-    return reuse_with(lambda piece: np.abs(piece).sum())(kernel, start, growth)
-
-
-@wrong("feature_reuse", "this is the root of the mean square")
-def reuse_root(kernel, start, growth):
-    return reuse_with(lambda piece: np.mean(piece**2) ** 0.5)(kernel, start, growth)
-
-
-@wrong("feature_reuse", "this is the largest size in each piece")
-def reuse_largest(kernel, start, growth):
-    return reuse_with(lambda piece: np.abs(piece).max())(kernel, start, growth)
-
-
-@wrong("feature_reuse", "the first source is cut to `growth` channels")
-def reuse_even_pieces(kernel, start, growth):
-    return reuse_with(mean_size, lambda start, growth: growth)(kernel, start, growth)
-
-
-@wrong("feature_reuse", "the input of the block is missing")
-def reuse_without_input(kernel, start, growth):
-    return reuse_right(kernel, start, growth)[1:]
-
-
-@wrong("feature_reuse", "the last source is missing")
-def reuse_one_short(kernel, start, growth):
-    return reuse_right(kernel, start, growth)[:-1]
-
-
-@wrong("feature_reuse", "each channel has a number of its own")
-def reuse_by_channel(kernel, start, growth):
-    return np.abs(kernel).mean(axis=(0, 1, 3))
-
-
-@wrong("feature_reuse", "the numbers are divided by their sum")
-def reuse_shares(kernel, start, growth):
-    found = np.array(reuse_right(kernel, start, growth))
-    return found / found.sum()
-
-
-@wrong("feature_reuse", "the sources come in reverse")
-def reuse_reversed(kernel, start, growth):
-    return reuse_right(kernel, start, growth)[::-1]
-
-
-@wrong("feature_reuse", "contains nan or inf")
-def reuse_wrong_axis(kernel, start, growth):
-    count = (kernel.shape[2] - start) // growth
-    ends = [start + growth * n for n in range(count + 1)]
-    parts = zip([0, *ends[:-1]], ends, strict=True)
-    pieces = [np.abs(kernel[..., first:last]) for first, last in parts]
-    return [piece.sum() / piece.size for piece in pieces]
-
-
-@wrong("feature_reuse", "For the first layer of a block, with one source, the result")
-def reuse_always_three(kernel, start, growth):
-    ends = [start + growth * n for n in range(4)]
-    cut = [np.abs(kernel[:, :, a:b]) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
-    return [piece.sum() / piece.size for piece in cut]
-
-
-@right("feature_reuse")
-def reuse_split(kernel, start, growth):
-    return np.array(reuse_right(kernel, start, growth), "float32")
-
-
-@right("feature_reuse")
-def reuse_loop(kernel, start, growth):
-    by_channel = np.abs(kernel).mean(axis=(0, 1, 3))
-    found = [by_channel[:start].mean()]
-    for first in range(start, len(by_channel), growth):
-        found.append(by_channel[first : first + growth].mean())
-    return found
-
-
-# dense_layer
-
-
-def layer_of(*steps, join=None):
-    """Return an answer made of functions (x, growth) -> x, joined to the input at the end."""
-
-    def answer(input_shape, growth):
-        image = x = keras.Input(input_shape)
-        for step in steps:
-            x = step(x, growth)
-        joined = join(image, x) if join else keras.layers.Concatenate()([image, x])
-        return keras.Model(image, joined)
-
-    return answer
-
-
 def norm(x, growth):
-    return keras.layers.BatchNormalization()(x)
+    return BatchNormalization()(x)
 
 
 def relu(x, growth):
@@ -471,154 +26,580 @@ def conv(x, growth):
     return keras.layers.Conv2D(growth, 3, padding="same", use_bias=False)(x)
 
 
-@wrong("dense_layer", "the new channels are put in front of the input")
-def layer_in_front(*arguments):
-    front = lambda image, x: keras.layers.Concatenate()([x, image])  # noqa: E731
-    return layer_of(norm, relu, narrow, norm, relu, conv, join=front)(*arguments)
+def wide_conv(x, growth):
+    return conv(x, 4 * growth)
 
 
-@wrong("dense_layer", "both ReLUs are missing")
-def layer_linear(*arguments):
-    return layer_of(norm, narrow, norm, conv)(*arguments)
+def beside(known, new):
+    return keras.layers.Concatenate()([known, new])
 
 
-@wrong("dense_layer", "the first ReLU is missing")
-def layer_without_first_relu(*arguments):
-    return layer_of(norm, narrow, norm, relu, conv)(*arguments)
+PAPER = (norm, relu, narrow, norm, relu, conv)
 
 
-@wrong("dense_layer", "the second ReLU is missing")
-def layer_without_second_relu(*arguments):
-    return layer_of(norm, relu, narrow, norm, conv)(*arguments)
+def block(*steps, join=beside, sees=None, back=None):
+    """Return an answer: the steps of a layer, how it is joined, what it sees, what comes back."""
+
+    def answer(input_shape, layers, growth):
+        image = known = keras.Input(input_shape)
+        made = []
+        for _ in range(layers):
+            x = sees(image, made) if sees else known
+            for step in steps or PAPER:
+                x = step(x, growth)
+            made.append(x)
+            known = join(known, x)
+        return keras.Model(image, back(made) if back else known)
+
+    return answer
 
 
-@wrong("dense_layer", "the ReLUs come before the normalisations")
-def layer_relu_first(*arguments):
-    return layer_of(relu, norm, narrow, relu, norm, conv)(*arguments)
+def together(tensors):
+    return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
 
 
-@wrong("dense_layer", "there is a ReLU behind the last convolution")
-def layer_relu_last(*arguments):
-    return layer_of(norm, relu, narrow, norm, relu, conv, relu)(*arguments)
+def block_wrong(name, says, *steps, **changes):
+    answer = block(*steps, **changes)
+    answer.__name__ = name
+    return wrong("dense_block", says)(answer)
 
 
-@wrong("dense_layer", "the normalised input is passed on")
-def layer_passes_normalised(input_shape, growth):
+block_in_front = block_wrong(
+    "block_in_front", "put in front of what is there", join=lambda known, new: beside(new, known)
+)
+block_chain = block_wrong(
+    "block_chain",
+    "each layer sees the answer before it alone",
+    sees=lambda image, made: made[-1] if made else image,
+)
+block_parallel = block_wrong(
+    "block_parallel", "sees the input of the block alone", sees=lambda image, made: image
+)
+block_forgets = block_wrong(
+    "block_forgets",
+    "the input of the block is forgotten",
+    sees=lambda image, made: together(made) if made else image,
+)
+block_without_input = block_wrong(
+    "block_without_input", "is missing in what comes back", back=together
+)
+block_last = block_wrong(
+    "block_last", "only the last answer comes back", back=lambda made: made[-1]
+)
+block_linear = block_wrong(
+    "block_linear", "both ReLUs of a layer are missing", norm, narrow, norm, conv
+)
+block_no_first_relu = block_wrong(
+    "block_no_first_relu", "the first ReLU of a layer is missing", norm, narrow, norm, relu, conv
+)
+block_no_second_relu = block_wrong(
+    "block_no_second_relu", "the second ReLU of a layer is missing", norm, relu, narrow, norm, conv
+)
+block_relu_first = block_wrong(
+    "block_relu_first",
+    "the ReLUs come before the normalisations",
+    *(relu, norm, narrow, relu, norm, conv),
+)
+block_relu_last = block_wrong(
+    "block_relu_last", "a ReLU behind the 3 x 3 convolution", *PAPER, relu
+)
+block_as_in_resnet = block_wrong(
+    "block_as_in_resnet", "as in ResNet", *(narrow, norm, relu, conv, norm, relu)
+)
+block_biased = block_wrong(
+    "block_biased",
+    "the convolutions have biases",
+    norm,
+    relu,
+    lambda x, growth: keras.layers.Conv2D(4 * growth, 1)(x),
+    norm,
+    relu,
+    lambda x, growth: keras.layers.Conv2D(growth, 3, padding="same")(x),
+)
+block_narrow = block_wrong(
+    "block_narrow",
+    "the 1 x 1 convolution makes `growth` channels",
+    norm,
+    relu,
+    lambda x, growth: keras.layers.Conv2D(growth, 1, use_bias=False)(x),
+    norm,
+    relu,
+    conv,
+)
+block_wide = block_wrong(
+    "block_wide", "a layer adds 4 * growth channels", *(norm, relu, narrow, norm, relu, wide_conv)
+)
+block_plain = block_wrong("block_plain", "the bottleneck is missing", norm, relu, conv)
+block_of_squares = block_wrong(
+    "block_of_squares", "both kernels are 3 x 3", *(norm, relu, wide_conv, norm, relu, conv)
+)
+block_no_first_norm = block_wrong(
+    "block_no_first_norm", "the first normalisation", relu, narrow, norm, relu, conv
+)
+block_no_second_norm = block_wrong(
+    "block_no_second_norm", "the second normalisation", norm, relu, narrow, relu, conv
+)
+block_dropped = block_wrong(
+    "block_dropped",
+    "there is a Dropout layer in it",
+    *PAPER,
+    lambda x, growth: keras.layers.Dropout(0.2)(x),
+)
+block_added = block_wrong(
+    "block_added", "stops with ValueError", join=lambda known, new: keras.layers.Add()([known, new])
+)
+block_unpadded = block_wrong(
+    "block_unpadded",
+    "matching shapes except for the concatenation axis",
+    *PAPER[:5],
+    lambda x, growth: keras.layers.Conv2D(growth, 3, use_bias=False)(x),
+)
+block_one_layer = block_wrong(
+    "block_one_layer", "a picture gives an output of shape (5, 6, 4)", back=lambda made: made[0]
+)
+
+
+@wrong("dense_block", "return a keras.Model; this is a DenseBlock")
+def block_not_a_model(input_shape, layers, growth):
+    return DenseBlock(layers, growth)
+
+
+@wrong("dense_block", "not yet a model")
+def block_tensor(input_shape, layers, growth):
+    return DenseBlock(layers, growth)(keras.Input(input_shape))
+
+
+@right("dense_block")
+def block_of_the_course(input_shape, layers, growth):
     image = keras.Input(input_shape)
-    ready = relu(norm(image, growth), growth)
-    x = conv(relu(norm(narrow(ready, growth), growth), growth), growth)
-    return keras.Model(image, keras.layers.Concatenate()([ready, x]))
+    return keras.Model(image, DenseBlock(layers, growth)(image))
 
 
-@wrong("dense_layer", "the convolutions have biases")
-def layer_with_biases(*arguments):
-    first = lambda x, growth: keras.layers.Conv2D(4 * growth, 1)(x)  # noqa: E731
-    second = lambda x, growth: keras.layers.Conv2D(growth, 3, padding="same")(x)  # noqa: E731
-    return layer_of(norm, relu, first, norm, relu, second)(*arguments)
+@right("dense_block")
+def block_list(input_shape, layers, growth):
+    known = [keras.Input(input_shape)]
+    for _ in range(layers):
+        x = together(known)
+        x = keras.ops.relu(keras.layers.BatchNormalization(epsilon=1e-5)(x))
+        x = keras.layers.Conv2D(4 * growth, (1, 1), use_bias=False, padding="same")(x)
+        x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
+        known.append(conv(x, growth))
+    return keras.Model(known[0], keras.ops.concatenate(known, axis=3))
 
 
-@wrong("dense_layer", "the 1 x 1 convolution and its normalisation are missing")
-def layer_without_bottleneck(*arguments):
-    return layer_of(norm, relu, conv)(*arguments)
+@right("dense_block")
+def block_in_a_class(*arguments):
+    return in_a_class(block_list)(*arguments)
 
 
-@wrong("dense_layer", "the 1 x 1 convolution makes `growth` channels")
-def layer_too_narrow(*arguments):
-    first = lambda x, growth: keras.layers.Conv2D(growth, 1, use_bias=False)(x)  # noqa: E731
-    return layer_of(norm, relu, first, norm, relu, conv)(*arguments)
+@right("dense_block")
+def block_of_layers(input_shape, layers, growth):
+    return keras.Sequential(
+        [keras.Input(input_shape), *(DenseLayer(growth) for _ in range(layers))]
+    )
 
 
-@wrong("dense_layer", "the normalisation comes after each convolution")
-def layer_as_in_resnet(*arguments):
-    return layer_of(narrow, norm, relu, conv, norm, relu)(*arguments)
+# network
 
 
-@wrong("dense_layer", "the second normalisation is missing")
-def layer_without_second_norm(*arguments):
-    return layer_of(norm, relu, narrow, relu, conv)(*arguments)
+def ready(x):
+    return relu(norm(x, 0), 0)
 
 
-@wrong("dense_layer", "the first normalisation is missing")
-def layer_without_first_norm(*arguments):
-    return layer_of(relu, narrow, norm, relu, conv)(*arguments)
+def whole(
+    first=(24, 3, 2),
+    start=lambda x: x,
+    count=2,
+    keep=0.5,
+    before=ready,
+    pool=lambda x: keras.layers.AveragePooling2D(2)(x),
+    end=ready,
+    mean=keras.layers.GlobalAveragePooling2D,
+    last=None,
+    growth=12,
+):
+    image = keras.Input((28, 28, 1))
+    x = start(keras.layers.Conv2D(*first, padding="same", use_bias=False)(image))
+    for number in range(3):
+        x = block_of_the_course(x.shape[1:], 4, growth)(x)
+        if number < count:
+            kept = int(keep * x.shape[-1])
+            x = pool(keras.layers.Conv2D(kept, 1, use_bias=False)(before(x)))
+    return keras.Model(image, keras.layers.Dense(10, last)(mean()(end(x))))
 
 
-@wrong("dense_layer", "both normalisations are missing")
-def layer_without_norm(*arguments):
-    return layer_of(relu, narrow, relu, conv)(*arguments)
+def network_wrong(name, says, **changes):
+    def answer():
+        return whole(**changes)
+
+    answer.__name__ = name
+    return wrong("network", says)(answer)
 
 
-@wrong("dense_layer", "both kernels are 3 x 3")
-def layer_of_squares(*arguments):
-    first = lambda x, growth: keras.layers.Conv2D(  # noqa: E731
-        4 * growth, 3, padding="same", use_bias=False
-    )(x)
-    return layer_of(norm, relu, first, norm, relu, conv)(*arguments)
+network_stem = network_wrong(
+    "network_stem", "behind the first convolution stand a normalisation", start=ready
+)
+network_pooled = network_wrong(
+    "network_pooled",
+    "there is a pooling before the first block",
+    start=lambda x: keras.layers.MaxPooling2D(2)(x),
+)
+network_three = network_wrong("network_three", "a transition after the last block", count=3)
+network_bare = network_wrong(
+    "network_bare", "no normalisation and no ReLU before their convolution", before=lambda x: x
+)
+network_largest = network_wrong(
+    "network_largest",
+    "pool by the largest number",
+    pool=lambda x: keras.layers.MaxPooling2D(2)(x),
+)
+network_unpooled = network_wrong(
+    "network_unpooled", "the transitions do not pool", pool=lambda x: x
+)
+network_padded = network_wrong(
+    "network_padded",
+    "the pooling is padded",
+    pool=lambda x: keras.layers.AveragePooling2D(2, padding="same")(x),
+)
+network_no_end = network_wrong(
+    "network_no_end", "the normalisation and the ReLU are missing", end=lambda x: x
+)
+network_no_norm = network_wrong(
+    "network_no_norm",
+    "after the last block the normalisation is missing",
+    end=lambda x: relu(x, 0),
+)
+network_no_relu = network_wrong(
+    "network_no_relu", "after the last block the ReLU is missing", end=lambda x: norm(x, 0)
+)
+network_flat = network_wrong("network_flat", "the maps are flattened", mean=keras.layers.Flatten)
+network_keeps = network_wrong("network_keeps", "the transitions keep all channels", keep=1)
+network_slow = network_wrong("network_slow", "has stride 1", first=(24, 3, 1))
+network_sixteen = network_wrong("network_sixteen", "makes 16 channels", first=(16, 3, 2))
+network_twelve = network_wrong("network_twelve", "makes 12 channels", first=(12, 3, 2))
+network_softmax = network_wrong("network_softmax", "ends in a softmax", last="softmax")
 
 
-@wrong("dense_layer", "the input is missing")
-def layer_without_input(*arguments):
-    return layer_of(norm, relu, narrow, norm, relu, conv, join=lambda image, x: x)(*arguments)
+@wrong("network", "return a keras.Model; this is a list")
+def network_of_blocks():
+    return [DenseBlock(4, 12) for _ in range(3)]
 
 
-@wrong("dense_layer", "the layer should add `growth` channels, not 4 * growth")
-def layer_wide(*arguments):
-    second = lambda x, growth: keras.layers.Conv2D(  # noqa: E731
-        4 * growth, 3, padding="same", use_bias=False
-    )(x)
-    return layer_of(norm, relu, narrow, norm, relu, second)(*arguments)
+@right("network")
+def network_of_the_course():
+    return DenseNet(**SMALL)
 
 
-@wrong("dense_layer", "the result is put beside what the 1 x 1 convolution made")
-def layer_beside_bottleneck(input_shape, growth):
-    image = keras.Input(input_shape)
-    middle = narrow(relu(norm(image, growth), growth), growth)
-    x = conv(relu(norm(middle, growth), growth), growth)
-    return keras.Model(image, keras.layers.Concatenate()([middle, x]))
+@right("network")
+def network_of_layers():
+    return whole()
 
 
-@wrong("dense_layer", "stops with ValueError")
-def layer_added(*arguments):
-    added = lambda image, x: keras.layers.Add()([image, x])  # noqa: E731
-    return layer_of(norm, relu, narrow, norm, relu, conv, join=added)(*arguments)
+# train
 
 
-@wrong("dense_layer", "return a keras.Model; this is a DenseLayer")
-def layer_not_a_model(input_shape, growth):
-    return DenseLayer(growth)
+def small(layers=4, growth=8, first=16, plain=0):
+    image = keras.Input((28, 28, 1))
+    y = keras.layers.Conv2D(first, 3, 4, padding="same", use_bias=False)(image)
+    for _ in range(plain):
+        y = conv(y, first)
+    y = ready(block_of_the_course(y.shape[1:], layers, growth)(y))
+    return keras.Model(image, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(y)))
 
 
-@wrong("dense_layer", "the model should have one input of shape (5, 6, 7)")
-def layer_fixed_input(input_shape, growth):
-    return layer_of(norm, relu, narrow, norm, relu, conv)((14, 14, 24), growth)
+@wrong("train", "15,000 are allowed")
+def train_large(x, labels):
+    return small(growth=12)
 
 
-@right("dense_layer")
-def layer_of_the_course(input_shape, growth):
-    image = keras.Input(input_shape)
-    return keras.Model(image, DenseLayer(growth)(image))
+@wrong("train", "3 of its kernels are those of a dense layer")
+def train_three_layers(x, labels):
+    return small(layers=3)
 
 
-@right("dense_layer")
-def layer_with_ops(input_shape, growth):
-    image = keras.Input(input_shape)
-    x = keras.ops.relu(keras.layers.BatchNormalization(epsilon=1e-5)(image))
-    x = keras.layers.Conv2D(4 * growth, (1, 1), use_bias=False, padding="same")(x)
-    x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
-    return keras.Model(image, keras.ops.concatenate([image, conv(x, growth)], axis=-1))
+@wrong("train", "there are 2 kernels that see neighbours")
+def train_with_a_convolution(x, labels):
+    return small(plain=1, growth=6)
 
 
-@right("dense_layer")
-def layer_with_ops_in_a_class(*arguments):
-    return in_a_class(layer_with_ops)(*arguments)
+@wrong("train", "it says class 3 to every picture")
+def train_constant(x, labels):
+    model = small()
+    model.layers[-1].bias.assign(np.eye(10)[3] * 100)
+    return model
 
 
-@right("dense_layer")
-def layer_with_ops_in_a_class_called(*arguments):
-    return in_a_class(layer_with_ops, called=True)(*arguments)
+@wrong("train", "it has not learned")
+def train_forgotten(x, labels):
+    return small()
 
 
-@wrong("dense_layer", "there is a Dropout layer in it")
-def layer_dropout(*arguments):
-    drop = lambda x, growth: keras.layers.Dropout(0.2)(x)  # noqa: E731
-    return layer_of(norm, relu, narrow, norm, relu, conv, drop)(*arguments)
+train_history, train_nan, train_dead = untrained(small)
+
+
+@right("train")
+def train_three_passes(x, labels):
+    keras.utils.set_random_seed(1)
+    model = small()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(1e-2), loss)
+    model.fit(x, labels, 32, 3, verbose=0)
+    return model
+
+
+# widest_block
+
+
+def weights(start, layers, growth, bottleneck, squares=1, middle=4, nine=9, late=0):
+    total = 0
+    for layer in range(layers):
+        seen = start + (layer + late) * growth
+        if bottleneck:
+            total += squares * seen * middle * growth + nine * middle * growth * growth
+        else:
+            total += (nine or 9) * seen * growth
+    return total
+
+
+def designed(fits=lambda w, budget: w <= budget, count=weights, choose=None, **changes):
+    """Return an answer that tries one growth after the other."""
+
+    def answer(start, layers, budget):
+        found = {}
+        for bottleneck in (False, True):
+            growth = 0
+            while fits(count(start, layers, growth + 1, bottleneck, **changes), budget):
+                growth += 1
+            found[bottleneck] = growth
+        if choose:
+            return choose(found)
+        bottleneck = found[True] > found[False]
+        return found[bottleneck], bottleneck
+
+    return answer
+
+
+def widest_wrong(name, says, *arguments, **changes):
+    answer = designed(*arguments, **changes)
+    answer.__name__ = name
+    return wrong("widest_block", says)(answer)
+
+
+widest_always = widest_wrong(
+    "widest_always", "always the block with bottleneck", choose=lambda f: (f[True], True)
+)
+widest_never = widest_wrong(
+    "widest_never", "no block has a bottleneck here", choose=lambda f: (f[False], False)
+)
+widest_negated = widest_wrong(
+    "widest_negated",
+    "True and False are swapped",
+    choose=lambda f: (max(f.values()), f[True] <= f[False]),
+)
+widest_swapped = widest_wrong(
+    "widest_swapped",
+    "the two are swapped: the growth comes first",
+    choose=lambda f: (f[True] > f[False], max(f.values())),
+)
+widest_smaller = widest_wrong(
+    "widest_smaller",
+    "the block with the smaller growth",
+    choose=lambda f: (min(f.values()), f[True] < f[False]),
+)
+widest_tie = widest_wrong(
+    "widest_tie",
+    "take the block without bottleneck",
+    choose=lambda f: (max(f.values()), f[True] >= f[False]),
+)
+widest_late = widest_wrong("widest_late", "nothing has been added yet", late=1)
+widest_narrow = widest_wrong("widest_narrow", "makes `growth` channels here", middle=1)
+widest_squares = widest_wrong("widest_squares", "first convolution counted as 1 x 1", squares=9)
+widest_first = widest_wrong("widest_first", "is not counted", nine=0)
+widest_flat = widest_wrong("widest_flat", "the window is a square", nine=3)
+widest_too_far = widest_wrong(
+    "widest_too_far",
+    "this is one too many",
+    choose=lambda f: (max(f.values()) + 1, f[True] > f[False]),
+)
+widest_strict = widest_wrong("widest_strict", "exactly as many", lambda w, budget: w < budget)
+widest_from_one = widest_wrong(
+    "widest_from_one",
+    "where not even growth 1 fits",
+    choose=lambda f: (max(1, *f.values()), f[True] > f[False]),
+)
+widest_constant = widest_wrong(
+    "widest_constant",
+    "all layers read `start` channels",
+    count=lambda start, layers, growth, b: layers * weights(start, 1, growth, b),
+)
+widest_chain = widest_wrong(
+    "widest_chain",
+    "this is a chain",
+    count=lambda start, layers, growth, b: (
+        weights(start, 1, growth, b) + (layers - 1) * weights(growth, 1, growth, b)
+    ),
+)
+widest_reads_all = widest_wrong(
+    "widest_reads_all",
+    "the second on the 4 * growth channels alone",
+    count=lambda start, layers, growth, b: sum(
+        (13 if b else 9) * (start + layer * growth) * growth for layer in range(layers)
+    ),
+)
+
+
+@wrong("widest_block", "one thing came back where there should be 2")
+def widest_alone(start, layers, budget):
+    return designed()(start, layers, budget)[0]
+
+
+@wrong("widest_block", "The growth of widest_block(24, 4, 9000) is 11; it should be 7")
+def widest_biased(start, layers, budget):
+    return designed(count=lambda *a: weights(*a) // 2)(start, layers, budget)
+
+
+@right("widest_block")
+def widest_by_formula(start, layers, budget):
+    pairs = layers * (layers - 1) / 2
+    found = []
+    for linear, square in (
+        (9 * layers * start, 9 * pairs),
+        (4 * layers * start, 4 * pairs + 36 * layers),
+    ):
+        if square:
+            root = (-linear + np.sqrt(linear**2 + 4 * square * budget)) / (2 * square)
+        else:
+            root = budget / linear
+        found.append(int(root + 1e-9))
+    return np.array([max(found), found[1] > found[0]])
+
+
+@right("widest_block")
+def widest_downwards(start, layers, budget):
+    for growth in range(2000, 0, -1):
+        for bottleneck in (False, True):
+            if weights(start, layers, growth, bottleneck) <= budget:
+                return growth, bottleneck
+    return 0, False
+
+
+# which_grows
+
+ADDED = "only where answers are added"
+JOINS = ("beside", "added", "behind")
+
+
+def measured(predict, measure, joins=JOINS, layers=(0, 8)):
+    predict(ADDED)
+    return {(join, n): measure(join, n) for join in joins for n in layers}
+
+
+grows_unpredicted, grows_unmeasured, grows_own_words = hasty("which_grows", ADDED, "behind", 0)
+
+
+@wrong("which_grows", "measure('added', 0) and measure('added', 8)")
+def grows_one_way(predict, measure):
+    measured(predict, measure, ("beside",))
+    return ADDED
+
+
+@wrong("which_grows", "measure('beside', 0) and measure('beside', 8)")
+def grows_a_little(predict, measure):
+    measured(predict, measure, layers=(0, 2))
+    return ADDED
+
+
+@wrong("which_grows", "'beside and added' does not fit")
+def grows_beside(predict, measure):
+    measured(predict, measure)
+    return "beside and added"
+
+
+@wrong("which_grows", "join is 'concatenate'; allowed")
+def grows_concatenate(predict, measure):
+    return measured(predict, measure, ("concatenate",))
+
+
+@wrong("which_grows", "allowed: a whole number from 0 to 12")
+def grows_too_far(predict, measure):
+    return measured(predict, measure, layers=(50,))
+
+
+@wrong("which_grows", "return one of")
+def grows_numbers(predict, measure):
+    return measured(predict, measure)
+
+
+@right("which_grows")
+def grows_all_layers(predict, measure):
+    measured(predict, measure, layers=range(13))
+    return ADDED
+
+
+# mended
+
+ALONE = "every batch is normalised by itself"
+
+
+def mended_cause(cause, says):
+    def answer(model, images):
+        return cause, None
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_overfitting = mended_cause("overfitting", "the 1,000 pictures are new to the network")
+mended_late = mended_cause(
+    "averages of batch normalisation come too late", "would find few right in its first answer"
+)
+mended_order = mended_cause(
+    "labels and pictures in another order", "then no batch would come out right"
+)
+mended_dropout = mended_cause("dropout is still on", "does not ask which pictures stand beside one")
+mended_own_words = mended_cause("training mode", "the cause should be one of")
+
+
+def mended_wrong(name, says, logits):
+    def answer(model, images):
+        return ALONE, logits(model, images)
+
+    answer.__name__ = name
+    return wrong("mended", says)(answer)
+
+
+mended_whole = mended_wrong(
+    "mended_whole", "on all pictures at once", lambda model, x: model(x, training=True)
+)
+mended_single = mended_wrong(
+    "mended_single",
+    "one picture at a time is a batch of one",
+    lambda model, x: np.concatenate([model(x[i : i + 1], training=True) for i in range(len(x))]),
+)
+mended_odds = mended_wrong(
+    "mended_odds", "these are probabilities", lambda model, x: keras.ops.softmax(model(x))
+)
+mended_classes = mended_wrong(
+    "mended_classes", "these are class numbers", lambda model, x: np.argmax(model(x), axis=1)
+)
+mended_first = mended_wrong(
+    "mended_first",
+    "has shape (1, 10); it should have shape (6, 10)",
+    lambda model, x: model(x[:1]),
+)
+mended_model = mended_wrong("mended_model", "that does not convert to one", lambda model, x: model)
+
+
+@wrong("mended", "there should be 2: the cause, the logits")
+def mended_alone(model, images):
+    return model(images, training=False)
+
+
+@right("mended")
+def mended_called(model, images):
+    return ALONE, model(images, training=False)
+
+
+@right("mended")
+def mended_one_by_one(model, images):
+    return [ALONE, np.concatenate([model(x[None]) for x in images]).tolist()]
