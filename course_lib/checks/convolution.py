@@ -10,6 +10,7 @@ from course_lib.checks import (
     numbers,
     parts,
     response,
+    varied,
 )
 
 exercise = assignment("02_convolution")
@@ -355,7 +356,16 @@ def faulty(answer):
 # ---- the network --------------------------------------------------------------------------------
 
 INPUT, CLASSES = (28, 28, 1), 10
-WEIGHTS, WORK, SEES = 20_000, 1_000_000, 20  # a fifth and a half of `convolution_small`
+SEES = 20
+WEIGHTS, WORK, _ = varied(  # a fifth and a half of `convolution_small`; a design that fits
+    "02_convolution",
+    ("at most **{0:,}** parameters and at most **{1:,}** multiply-adds", "for filters in {2}"),
+    (20_000, 1_000_000, (12, 24, 32)),
+    (16_000, 750_000, (10, 20, 28)),
+    (15_000, 800_000, (10, 22, 30)),
+    (14_000, 700_000, (9, 18, 28)),
+    (13_000, 650_000, (8, 18, 28)),
+)
 PICTURES, REACHED = 3_000, 0.70
 
 

@@ -9,7 +9,16 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, networks, numbers, parts, recognise
+from course_lib.checks import (
+    Mistake,
+    assignment,
+    expect,
+    networks,
+    numbers,
+    parts,
+    recognise,
+    varied,
+)
 
 exercise = assignment("08_densenet")
 
@@ -136,12 +145,22 @@ def dense_block(answer):
 # ---- build: the network -------------------------------------------------------------------------
 
 INPUT = (28, 28, 1)
+GROWTH, FIRST = varied(
+    "08_densenet",
+    (
+        "classes, with growth {0}:",
+        "3 x 3 convolution to {1} channels at stride 2",
+        "Conv2D({1}, 3, 2",
+        "dense_block(x.shape[1:], 4, {0})(x)",
+    ),
+    *((k, 2 * k) for k in (12, 8, 10, 14, 16)),
+)
 
 
 def course_network(**changes):
     from course_lib.densenet import SMALL, DenseNet
 
-    return DenseNet(**{**SMALL, **changes})
+    return DenseNet(**{**SMALL, "growth": GROWTH, **changes})
 
 
 def other_network(slip):
@@ -155,11 +174,11 @@ def other_network(slip):
         return layers.ReLU()(layers.BatchNormalization()(x))
 
     image = keras.Input(INPUT)
-    x = layers.Conv2D(24, 3, 2, padding="same", use_bias=False)(image)
+    x = layers.Conv2D(FIRST, 3, 2, padding="same", use_bias=False)(image)
     x = ready(x) if slip == "stem" else x
     x = layers.MaxPooling2D(2)(x) if slip == "early pooling" else x
     for number in range(3):
-        x = DenseBlock(4, 12)(x)
+        x = DenseBlock(4, GROWTH)(x)
         if number == 2 and slip != "last transition":
             break
         x = x if slip == "linear" else ready(x)
@@ -200,29 +219,28 @@ OTHERS = {
     "the first convolution has stride 1. In the small form it has stride 2.": (
         partial(course_network, stem="cifar")
     ),
-    "the first convolution makes 16 channels, as without bottleneck. Here it makes 24.": (
-        partial(course_network, initial=16)
+    "the first convolution makes k channels. It makes 2 k.": (
+        partial(course_network, initial=GROWTH)
     ),
-    "the first convolution makes 12 channels, k. It makes 2 k.": (
-        partial(course_network, initial=12)
+    f"the first convolution makes 16 channels, as without bottleneck. Here it makes {FIRST}.": (
+        partial(course_network, initial=16)
     ),
 }
 
 
 @exercise(
     section="Train it",
-    correct="105,190 parameters and 8,183,340 multiply-adds, as in the ledger, and from the same "
-    "weights the same logits as the course's network.",
+    correct="from the same weights the same logits as the course's network.",
     hints=(
-        "A loop over three blocks: x = dense_block(x.shape[1:], 4, 12)(x). Behind the first and "
-        "the second: BatchNormalization, ReLU, Conv2D(x.shape[-1] // 2, 1, use_bias=False), "
+        f"A loop over three blocks: x = dense_block(x.shape[1:], 4, {GROWTH})(x). Behind the first "
+        "and the second: BatchNormalization, ReLU, Conv2D(x.shape[-1] // 2, 1, use_bias=False), "
         "AveragePooling2D(2).",
-        "First Conv2D(24, 3, 2, padding='same', use_bias=False), and nothing between it and the "
-        "first block. Last BatchNormalization, ReLU, GlobalAveragePooling2D(), Dense(10).",
+        f"First Conv2D({FIRST}, 3, 2, padding='same', use_bias=False), and nothing between it and "
+        "the first block. Last BatchNormalization, ReLU, GlobalAveragePooling2D(), Dense(10).",
     ),
 )
 def network(answer):
-    networks.expect_network(answer(), INPUT, course_network, OTHERS)
+    return networks.expect_network(answer(), INPUT, course_network, OTHERS)
 
 
 # ---- train --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from course_lib.checks import (
     parts,
     recognise,
     shaped,
+    varied,
 )
 
 exercise = assignment("03_ilsvrc")
@@ -139,10 +140,17 @@ def judge(answer):
         refuses(answer, text, LABELS, file, reason)
 
 
+LEVELS = ((1.645, 90), (2.326, 98), (2.576, 99), (1, 68), (1.96, 95))  # z and its share in %
+Z, _ = varied(
+    "03_ilsvrc",
+    ("$z = {0}$ it is a {1} % interval", "z = wrong / n, {0}"),
+    *((1.96, 95), (1.645, 90), (2.326, 98), (2.576, 99)),
+)
+
+
 @exercise(
     section="What happened: the winners, and one person",
-    correct="4.1 to 6.4 % for 77 of 1,500 pictures, 0.9 to 23.6 % for 1 of 20. An error is worth "
-    "as much as the number of pictures behind it.",
+    correct="an error is worth as much as the number of pictures behind it.",
     hints=(
         "p = wrong / n is the share. Write the formula in three pieces: what stands before the "
         "plus-minus, the root with its factor z, and the denominator.",
@@ -164,7 +172,7 @@ def interval(answer):
         ]
         return np.array(pairs)
 
-    z = 1.96
+    z = Z
     right = bounds(z)
     plain = z * np.sqrt(p * (1 - p) / n)
     shift, bottom = z**2 / (2 * n), 1 + z**2 / n
@@ -185,9 +193,11 @@ def interval(answer):
         {
             "this is the simple interval, p plus or minus z times the root of p * (1 - p) / n. For "
             "no wrong picture it has no width.": around(p, plain),
-            "z is 1.645, which gives 90 %. Take 1.96.": bounds(1.645),
-            "z is 2.576, which gives 99 %. Take 1.96.": bounds(2.576),
-            "z is 1, which gives 68 %. Take 1.96.": bounds(1),
+            **{
+                f"z is {other}, which gives {share} %. Take {Z}.": bounds(other)
+                for other, share in LEVELS
+                if other != Z
+            },
             "the factor z before the root is missing.": around(centre, half / z) / bottom[:, None],
             "the root is not taken.": around(centre, half**2 / z) / bottom[:, None],
             "the division by 1 + z^2 / n is missing.": around(centre, half),
@@ -209,9 +219,14 @@ def interval(answer):
     )
     for case, pair, wanted in zip(cases, got, right, strict=True):
         expect(pair, wanted, what=f"interval{case}", tolerance=1e-4)
+    (low, high), (lowest, highest) = 100 * right[:2]
+    return (
+        f"{low:.1f} to {high:.1f} % for 77 of 1,500 pictures, {lowest:.1f} to {highest:.1f} % for "
+        "1 of 20."
+    )
 
 
-def wilson(wrong, n, z=1.96):
+def wilson(wrong, n, z=Z):
     """The interval of `interval`, as the roots of a quadratic."""
     share, square = wrong / n, z**2 / n
     return np.sort(np.roots([1 + square, -2 * share - square, share**2]).real)

@@ -12,6 +12,7 @@ from course_lib.checks import (
     recognise,
     same,
     shaped,
+    varied,
 )
 
 exercise = assignment("01_mlp")
@@ -142,7 +143,11 @@ def initialise(answer):
         raise Mistake("another seed gives the same weights: pass seed to np.random.default_rng.")
 
 
-LEAK = 0.1  # slope of the activation below zero
+LEAK = varied(  # slope of the activation below zero
+    "01_mlp",
+    ("it becomes ${0}\\,s$", "s, {0} * s)", "> 0, 1, {0})"),
+    *(0.1, 0.05, 0.15, 0.2, 0.25, 0.3),
+)
 SIZES = (784, 128, 10)  # `mlp_small`, 101,770 numbers
 EXAMPLES, REACHED = 20_000, 0.85
 
@@ -215,8 +220,8 @@ def slopes_of(layers, x, labels, decay, slip=""):
         "the sum of all squared weights, without the biases.",
         "Backward, from the last layer to the first: dw = outputs[i].T @ delta + decay * w, db = "
         "delta summed over the examples. It begins with delta = (probabilities - one_hot) / n.",
-        "To the layer before: delta @ w.T, times 1 where its output is positive and 0.1 where it "
-        "is not.",
+        f"To the layer before: delta @ w.T, times 1 where its output is positive and {LEAK} where "
+        "it is not.",
     ),
 )
 def loss_and_slopes(answer):
@@ -251,7 +256,9 @@ def loss_and_slopes(answer):
             "the penalty is decay / 2 times the squares, not decay times.": lost("whole"),
             "the penalty takes the mean of the squares. Add them up.": lost("mean"),
             "the biases are in the penalty. Only weights are.": lost("biases"),
-            "the activation is a plain ReLU here. Below zero it has the slope 0.1.": lost("relu"),
+            f"the activation is a plain ReLU here. Below zero it has the slope {LEAK}.": (
+                lost("relu")
+            ),
             "the activation is missing in the hidden layers.": lost("linear"),
             "the last layer has an activation. It gives the logits as they are.": lost("last"),
         },
@@ -287,12 +294,12 @@ def loss_and_slopes(answer):
             "decay * w.": slipped("twice"),
             "the slope of the penalty is half of what it should be: decay * w.": slipped("half"),
             "the penalty reaches the slopes of the biases. They are not in it.": slipped("biases"),
-            "the way back uses the slope of a plain ReLU, 0 below zero. Here it is 0.1.": (
+            f"the way back uses the slope of a plain ReLU, 0 below zero. Here it is {LEAK}.": (
                 slipped("relu")
             ),
             "the way back ignores the activation: where its output is not above zero, the slope "
-            "is 0.1.": slipped("linear"),
-            "the way back multiplies by the hidden output. Multiply by its slope, 1 or 0.1.": (
+            f"is {LEAK}.": slipped("linear"),
+            f"the way back multiplies by the hidden output. Multiply by its slope, 1 or {LEAK}.": (
                 slipped("times output")
             ),
             "all slopes have the wrong sign: delta is probabilities - one_hot.": slipped("sign"),

@@ -17,6 +17,7 @@ from course_lib.checks import (
     parts,
     response,
     shaped,
+    varied,
 )
 
 exercise = assignment("09_mobilenet")
@@ -268,12 +269,24 @@ def block(answer):
 # ---- the whole network --------------------------------------------------------------------------
 
 INPUT = (28, 28, 1)
+ALPHA, _, FIRST, SCALED = varied(
+    "09_mobilenet",
+    (
+        "with `alpha` = {0}: every layer has {1} of the paper's channels",
+        "Conv2D({2}, 3",
+        "block(x.shape[1:], {3}, stride)",
+    ),
+    (0.25, "a quarter", 8, "channels // 4"),
+    (0.1875, "three sixteenths", 6, "channels * 3 // 16"),
+    (0.3125, "five sixteenths", 10, "channels * 5 // 16"),
+    (0.375, "three eighths", 12, "channels * 3 // 8"),
+)
 
 
 def course_network(**changes):
     from course_lib.mobilenet import SMALL, MobileNet
 
-    return MobileNet(**{**SMALL, **changes})
+    return MobileNet(**{**SMALL, "alpha": ALPHA, **changes})
 
 
 def other_network(slip):
@@ -284,11 +297,11 @@ def other_network(slip):
     from course_lib.mobilenet import BLOCKS, DepthwiseSeparable
 
     image = keras.Input(INPUT)
-    x = layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = layers.Conv2D(FIRST, 3, padding="same", use_bias=False)(image)
     x = layers.ReLU()(layers.BatchNormalization()(x))
     for number, (filters, strides) in enumerate(BLOCKS, 1):
         late = slip == "last stride" and number == 13
-        x = DepthwiseSeparable(filters // 4, 2 if late else strides)(x)
+        x = DepthwiseSeparable(int(ALPHA * filters), 2 if late else strides)(x)
     x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
     return keras.Model(image, layers.Dense(10)(x))
 
@@ -301,7 +314,7 @@ OTHERS = {
     "the maps are flattened. The network takes the mean of each map, global average pooling.": (
         partial(other_network, "flat")
     ),
-    "the five blocks of 128 channels at stride 1 are missing: blocks 7 to 11.": (
+    "the five equal blocks at stride 1 are missing: blocks 7 to 11.": (
         partial(course_network, shallow=True)
     ),
 }
@@ -309,17 +322,17 @@ OTHERS = {
 
 @exercise(
     section="The network",
-    correct="220,970 parameters and 2,895,136 multiply-adds, as in the ledger, and from the same "
-    "weights the same logits as the course's network.",
+    correct="from the same weights the same logits as the course's network.",
     hints=(
         "A loop over (channels, stride): x = block(x.shape[1:], channels, stride)(x). Thirteen "
-        "blocks, and before them a full convolution to 8 channels, BatchNormalization and ReLU.",
-        "channels // 4 of the table: 16, 32, 32, 64, 64, 128, five times 128, 256, 256. At the end "
+        f"blocks, and before them a full convolution to {FIRST} channels, BatchNormalization and "
+        "ReLU.",
+        f"Of the table's numbers take {SCALED}. At the end "
         "keras.layers.GlobalAveragePooling2D() and keras.layers.Dense(10).",
     ),
 )
 def network(answer):
-    networks.expect_network(answer(), INPUT, course_network, OTHERS)
+    return networks.expect_network(answer(), INPUT, course_network, OTHERS)
 
 
 # ---- predict, then measure ----------------------------------------------------------------------

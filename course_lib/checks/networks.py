@@ -140,6 +140,9 @@ def expect_network(model, shape, right, mistakes=None, scale=1.0):
         mistakes: message -> a function that returns the network which this mistake makes. It is
             called only if the answer is not right, and once for all checks if it is the same.
         scale: of the pictures that are compared; local response normalisation needs large ones.
+
+    Returns:
+        A sentence with the network's parameters and multiply-adds.
     """
     model = expect_model(model, shape)
     wanted, found = course_facts(right, scale), facts(model, scale)
@@ -148,7 +151,7 @@ def expect_network(model, shape, right, mistakes=None, scale=1.0):
             raise Mistake("there is a Dropout layer in it; this network has none.")
         if wanted.drops and not found.drops:
             raise Mistake("the Dropout is missing.")
-        return
+        return f"It has {wanted.params:,} parameters and does {wanted.macs:,} multiply-adds."
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", "linear")
     if last == "softmax" or np.allclose(found.output.sum(axis=-1), 1, atol=1e-3):
         raise Mistake("the network ends in a softmax. Return the logits; the loss takes them.")

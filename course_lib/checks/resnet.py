@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from course_lib.checks import Mistake, assignment, expect, networks, parts
+from course_lib.checks import Mistake, assignment, expect, networks, parts, varied
 
 exercise = assignment("07_resnet")
 
@@ -235,12 +235,22 @@ def block(answer):
 
 
 INPUT = (28, 28, 1)
+STAGES = varied(
+    "07_resnet",
+    (
+        "3 x 3 convolution to {0} channels",
+        "with {0}, {1} and {2} channels",
+        "ConvUnit({0}, 3",
+        "(({0}, 1), ({1}, 2), ({2}, 2))",
+    ),
+    *((n, 2 * n, 4 * n) for n in (16, 12, 14, 18, 20)),
+)
 
 
 def course_network(**changes):
     from course_lib.resnet import CifarResNet
 
-    return CifarResNet(**{"depth": 8, "input_shape": INPUT, **changes})
+    return CifarResNet(**{"depth": 8, "input_shape": INPUT, "width": STAGES[0], **changes})
 
 
 def other_network(slip):
@@ -249,14 +259,13 @@ def other_network(slip):
     from keras import layers
 
     image = keras.Input(INPUT)
-    x = layers.Conv2D(16, 3, padding="same", use_bias=slip == "stem bare")(image)
+    x = layers.Conv2D(STAGES[0], 3, padding="same", use_bias=slip == "stem bare")(image)
     if slip != "stem bare":
         x = layers.BatchNormalization(epsilon=1e-5)(x)
     x = x if slip == "stem linear" else layers.ReLU()(x)
     if slip == "pool":
         x = layers.MaxPooling2D(2)(x)
-    widths = (16, 32) if slip == "two stages" else (16, 32, 64)
-    for stage, filters in enumerate(widths):
+    for stage, filters in enumerate(STAGES[:2] if slip == "two stages" else STAGES):
         step = {"all strides": 2, "no strides": 1}.get(slip, 2 if stage else 1)
         x = layers_of(x, filters, step)
     x = layers.Flatten()(x) if slip == "flat" else layers.GlobalAveragePooling2D()(x)
@@ -287,30 +296,26 @@ OTHERS = {
     "the shortcuts are missing: this is the plain network.": (
         partial(course_network, shortcut=False)
     ),
-    "the stages have 32, 64 and 128 channels. They begin with 16.": (
-        partial(course_network, width=32)
+    f"the stages have twice the channels. They begin with {STAGES[0]}.": (
+        partial(course_network, width=2 * STAGES[0])
     ),
 }
 
 
 @exercise(
     section="The network",
-    correct="75,482 parameters and 9,145,216 multiply-adds, as in the ledger, and from the same "
-    "weights the same logits as the course's network.",
+    correct="from the same weights the same logits as the course's network.",
     hints=(
-        "One block a stage: 16 channels at stride 1, 32 at stride 2, 64 at stride 2. "
-        "block(x.shape[1:], 32, 2)(x) puts your block on x.",
-        "Before them ConvUnit(16, 3, padding=1)(image), behind them "
+        "One block a stage: {} channels at stride 1, {} at stride 2, {} at stride 2. ".format(
+            *STAGES
+        )
+        + f"block(x.shape[1:], {STAGES[1]}, 2)(x) puts your block on x.",
+        f"Before them ConvUnit({STAGES[0]}, 3, padding=1)(image), behind them "
         "keras.layers.GlobalAveragePooling2D() and keras.layers.Dense(10).",
     ),
 )
 def network(answer):
-    networks.expect_network(
-        answer(),
-        INPUT,
-        course_network,
-        OTHERS,
-    )
+    return networks.expect_network(answer(), INPUT, course_network, OTHERS)
 
 
 # ---- predict, then measure ----------------------------------------------------------------------

@@ -276,7 +276,7 @@ network_flat = network_wrong("network_flat", "the maps are flattened", mean=kera
 network_keeps = network_wrong("network_keeps", "the transitions keep all channels", keep=1)
 network_slow = network_wrong("network_slow", "has stride 1", first=(24, 3, 1))
 network_sixteen = network_wrong("network_sixteen", "makes 16 channels", first=(16, 3, 2))
-network_twelve = network_wrong("network_twelve", "makes 12 channels", first=(12, 3, 2))
+network_twelve = network_wrong("network_twelve", "makes k channels. It makes 2 k", first=(12, 3, 2))
 network_softmax = network_wrong("network_softmax", "ends in a softmax", last="softmax")
 
 
