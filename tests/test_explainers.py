@@ -295,8 +295,8 @@ def scrubber(tab, data):
 
 def gradcam(tab, data):
     left, top, step, down, wide = tab.evaluate("[LEFT, TOP, STEP, DOWN, SIDE]")
-    for picture, network, row, column in ((0, 3, 2, 4), (3, 0, 5, 1), (4, 7, 0, 6), (1, 1, 3, 3)):
-        slide(tab, picture=picture)
+    for picture, network, row, column in ((0, 3, 2, 4), (3, 0, 5, 1), (2, 7, 0, 6), (1, 1, 3, 3)):
+        slide(tab, sample=picture)
         side = data["networks"][network]["side"]
         heat = np.reshape(data["networks"][network]["seen"][picture]["map"], (side, side))
         x, y = left + step * (network % 4), top + down * (network // 4)

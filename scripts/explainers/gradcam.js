@@ -4,7 +4,7 @@ const GARMENT = 40; // a pixel is the garment's from this grey on, of 255
 
 const rowsOf = (list, side) => range(side).map((i) => list.slice(side * i, side * (i + 1)));
 const corner = (n) => [LEFT + STEP * (n % 4), TOP + DOWN * Math.floor(n / 4)];
-const seen = (at) => data.networks[at.network].seen[at.picture];
+const seen = (at) => data.networks[at.network].seen[at.sample];
 const share = (at) => (100 * seen(at).map[at.row * at.side + at.column]) / add(seen(at).map);
 
 // How much of each square of a map the garment covers, from the pixels below it.
@@ -23,19 +23,19 @@ function covered(pixels, side) {
 }
 
 function onGarment(at) {
-  const [cover, map] = [covered(data.pictures[at.picture].pixels, at.side), seen(at).map];
+  const [cover, map] = [covered(data.pictures[at.sample].pixels, at.side), seen(at).map];
   return (100 * add(map.map((heat, i) => heat * cover[i]))) / add(map);
 }
 
 const heat = (x) => "#d55e00" + hex([0, 0, 255 * 0.85 * (Math.round(10 * x) / 10)]).slice(5);
 
 idea = {
-  height: 414,
+  height: 392,
   alt: "The same picture eight times, once for each network. Orange squares lie where the " +
     "network's maps raised the logit of the class that it answers.",
-  start: { picture: 0, network: 3, row: 3, column: 3, side: data.networks[3].side },
+  start: { sample: 0, network: 3, row: 3, column: 3, side: data.networks[3].side },
   controls: [
-    { name: "picture", label: "Picture", most: () => data.pictures.length - 1,
+    { name: "sample", label: "Picture", most: () => data.pictures.length - 1,
       words: (k) => `${k + 1}: ${data.pictures[k].name}` },
   ],
   fit(at) {
@@ -55,12 +55,12 @@ idea = {
     column: clamp(at.column + right, 0, at.side - 1),
   }),
   draw(at) {
-    const picture = data.pictures[at.picture];
+    const picture = data.pictures[at.sample];
     const dark = (x) => grey(x / 255);
     let out = `<defs><g id="photo">${pixels(rowsOf(picture.pixels, 28), 0, 0, SIDE / 28, dark)}</g></defs>`;
     data.networks.forEach(({ name, side, seen }, n) => {
       const [x, y] = corner(n);
-      const { map, answer, surety } = seen[at.picture];
+      const { map, answer, surety } = seen[at.sample];
       const right = answer === picture.name;
       out += words(x, y - 8, name.replace("_small", ""), `class="bold"`);
       out += `<use href="#photo" x="${x}" y="${y}"/>`;
@@ -76,7 +76,7 @@ idea = {
     return out;
   },
   say(at) {
-    const [picture, { name, layer }] = [data.pictures[at.picture], data.networks[at.network]];
+    const [picture, { name, layer }] = [data.pictures[at.sample], data.networks[at.network]];
     const { answer, surety } = seen(at);
     const cover = add(covered(picture.pixels, at.side)) / at.side ** 2;
     const verdict = answer === picture.name ? "which is right" : `and it is ${picture.name.toLowerCase()}`;
