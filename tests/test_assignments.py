@@ -55,6 +55,8 @@ DEAR = (
     "train",
     "network",
     "entry",
+    "champion",
+    "ablations",
     "mended",
     "half_a_shortcut",
     "moved_clothes",

@@ -166,3 +166,25 @@ def test_a_shuffle_that_mixes_pixels():
     y[0][places[0]] += 1000
     changed = np.asarray(space["shuffle"](x, 3)) != np.asarray(space["shuffle"](y, 3))
     assert {(int(r), int(c)) for _, r, c, _ in np.argwhere(changed)} == set(places[1:])
+
+
+def test_a_schedule_that_counts_passes():
+    text, space = told("12_race")
+    last, second = map(float, re.search(r"loss is ([\d.]+)\. .*? was ([\d.]+)\.", text).groups())
+    in_fit, constant = map(int, re.search(r"says that (\d+) %.*? to (\d+) %", text).groups())
+    images, labels = networks.pictures(2000).train
+
+    def network():
+        keras.utils.set_random_seed(0)
+        image = x = keras.Input((28, 28, 1))
+        for filters in (16, 32):
+            x = keras.layers.Conv2D(filters, 3, 2, "same", activation="relu")(x)
+        return keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+
+    history = space["friend"](network(), images, labels)
+    assert history["loss"][-1] == pytest.approx(last, abs=0.15)
+    assert history["loss"][1] == pytest.approx(second, abs=0.15)
+    assert history["loss"][1] == pytest.approx(history["loss"][-1], abs=1e-3)
+    assert 100 * history["accuracy"][-1] == pytest.approx(in_fit, abs=10)
+    held = networks.fitted(network(), (images, labels), 3e-3, 32, 6)
+    assert 100 * held["accuracy"][-1] == pytest.approx(constant, abs=5)

@@ -1,15 +1,30 @@
-"""The exercises of assignment 12: count, choose, and send a network of your own into the race.
+"""The exercises of assignment 12: a network of your own, trained, judged, taken apart; a patient.
 
-The budget, the training and the bound of `entry` are the constants below. After 2,000 pictures
-seen twice, sound designs within the budget were right on 60 to 82 % of the test pictures
-(convolutions with and without batch normalisation, depthwise ones, one hidden layer, sigmoids).
-Two seeds of one design differed by a standard deviation of 1.6 points; the bound lies nine of them
-below the weakest.
+Everybody is trained by one recipe, the learner's network and the eight: the constants below, and
+`course_lib.training.fit`, which lets the rate rise and fall. `race_eight.json` holds what the eight
+reach so, with the seeds that were trained: three of ResNet, one of the others so far.
+`python -m course_lib.checks.race` writes it anew, three seeds each.
+
+BOUND and WINNER: first designs (three or four convolutions; with normalisation and the mean of each
+map, or without normalisation and flattened) had 77 to 79 % of the open pictures and 76 to 80 % of
+the held-back ones, one seed each; ResNet and DenseNet, the best of the eight, 77 and 78 % of these;
+the solution 83 % of both.
+
+The test pictures are cut in two. `OPEN` ones judge every attempt. The `HELD` ones are looked at by
+`champion` alone, and each look is counted.
 """
 
 import contextlib
 import dataclasses
+import functools
+import hashlib
 import io
+import json
+import os
+import re
+import time
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -19,109 +34,22 @@ from course_lib.checks import (
     assignment,
     expect,
     expect_model,
+    networks,
     numbers,
-    parts,
     recognise,
     say,
-    shaped,
 )
 
 exercise = assignment("12_race")
 
 INPUT, CLASSES = (28, 28, 1), 10
 WORK, WEIGHTS = 3_000_000, 100_000  # the budget: multiply-adds for a picture, and parameters
-PICTURES, PASSES, BATCH = 2_000, 2, 32
-RATE = 3e-3
-TESTED = 1_000  # test pictures
-BOUND = 0.45  # of them must be right
-latest = {}  # the learner's network that was last trained by the check, for `chart`
-
-
-# ---- counting -----------------------------------------------------------------------------------
-
-PLAN = (
-    ("conv", 3, 8, 1),
-    ("depthwise", 3, 2),
-    ("conv", 1, 24, 1),
-    ("conv", 5, 12, 2),
-    ("dense", 7),
-)
-
-
-def tally(side, channels, layers, slip=""):
-    """Return (multiply-adds, parameters) of a plan; `slip` names a mistake to make."""
-    work = weights = 0
-    for kind, *rest in layers:
-        if kind == "dense":
-            (units,) = rest
-            inputs = channels * side * side if slip == "flattened" else channels
-            work += inputs * units
-            weights += inputs * units + (0 if slip == "no bias" else units)
-            continue
-        kernel, stride = rest[0], rest[-1]
-        new = channels if kind == "depthwise" else rest[1]
-        each = kernel * kernel * new
-        if kind == "conv" and slip != "inputs" or slip == "full":
-            each *= channels
-        if slip == "one side":
-            each //= kernel
-        if slip == "biases":
-            weights += new
-        before = side
-        if slip != "stride":
-            side = side // stride if slip == "floor" else -(-side // stride)
-        place = before if slip == "before" else side
-        work += each * place * place
-        weights += each
-        channels = channels if slip == "first channels" else new
-    return work, weights
-
-
-@exercise(
-    section="The runners",
-    correct="with these two numbers for every layer you know what a design costs before it exists.",
-    hints=(
-        "Keep two numbers while you walk through the plan: the side of the maps and the channels.",
-        "A convolution has kernel * kernel * channels in * channels out weights, a depthwise one "
-        "kernel * kernel * channels. Each weight is used once for every pixel of the output.",
-        "The side of the output is side / stride, rounded up: -(-side // stride). The dense layer "
-        "reads one number a channel, and it alone has biases.",
-    ),
-)
-def count(answer):
-    side, channels = 27, 2
-    right = tally(side, channels, PLAN)
-    names = ("multiply-adds", "parameters")
-    found = [
-        float(shaped(v, (), n))
-        for v, n in zip(parts(answer(side, channels, PLAN), names), names, strict=True)
-    ]
-    slips = {
-        "a depthwise convolution is counted like a full one. Each channel has one window.": "full",
-        "the dense layer has a bias for each unit.": "no bias",
-        "only the dense layer has biases here.": "biases",
-        "the dense layer reads all pixels. After global average pooling there is one number a "
-        "channel.": "flattened",
-        "the stride is ignored. The output of a layer of stride 2 has half the side.": "stride",
-        "the work is counted on the pixels of the input. Every output pixel costs once: use the "
-        "side after the stride.": "before",
-        "the side is rounded down. With padding 27 pixels become 14 at stride 2.": "floor",
-        "a window of kernel x kernel has kernel * kernel places.": "one side",
-        "the channels of the input are forgotten: a filter has a window for each of them.": (
-            "inputs"
-        ),
-        "a convolution leaves as many channels as it has filters; the next layer reads those.": (
-            "first channels"
-        ),
-    }
-    mistakes = {message: tally(side, channels, PLAN, slip) for message, slip in slips.items()}
-    mistakes["the two are swapped: multiply-adds first."] = right[::-1]
-    mistakes["do not count two operations for a multiply-add."] = (2 * right[0], right[1])
-    recognise(found, mistakes)
-    expect(found[0], right[0], {}, "The multiply-adds")
-    expect(found[1], right[1], {}, "The parameters")
-    one = (("dense", 5),)
-    expect(numbers(answer(6, 3, one)), tally(6, 3, one), {}, "The count of one dense layer")
+PICTURES, PASSES, BATCH, RATE = 2_000, 3, 32, 3e-3
+OPEN, HELD = slice(0, 2_000), slice(5_000, 10_000)  # of the test pictures
+BOUND = 0.80  # of the open ones must be right
+WINNER = 0.81  # of the held-back ones, more than the best of the eight
+SLOW = 40  # seconds that a builder may take
+TABLE = "race_attempts.json"  # in the folder of the learner's notebook
 
 
 # ---- the front ----------------------------------------------------------------------------------
@@ -180,117 +108,7 @@ def pareto(answer):
     )
 
 
-# ---- the budgets --------------------------------------------------------------------------------
-
-
-@exercise(
-    section="Three budgets",
-    correct="three fair races, three numbers of pictures.",
-    hints=(
-        "Equal epochs: the cost of the network plays no part.",
-        "Equal seconds: speed times time. Equal multiply-adds: how often does the work for one "
-        "picture go into all the work? Round down with int() or //.",
-    ),
-)
-def pictures(answer):
-    work, speed, epoch, seconds, total = 4_160_000, 412.25, 20_000, 83, 50_000_000_000
-    names = ("equal epochs", "equal seconds", "equal multiply-adds")
-    given = parts(answer(work, speed, epoch, seconds, total), names)
-    found = [float(shaped(v, (), n)) for v, n in zip(given, names, strict=True)]
-    timed, counted = 34_216, 12_019
-    recognise(
-        found,
-        {
-            "the last two are swapped.": (epoch, counted, timed),
-            "these are not whole pictures. Round down.": (epoch, speed * seconds, total / work),
-            "the numbers are rounded up. The last picture would be over the budget.": (
-                (epoch, timed + 1, counted + 1)
-            ),
-            "the numbers are rounded to the nearest. Round down, or the last picture may be over "
-            "the budget.": (epoch, timed + 1, counted),
-            "the backward pass is added. The race counts the forward pass alone.": (
-                (epoch, timed, total // (3 * work))
-            ),
-        },
-    )
-    expect(
-        found[0],
-        epoch,
-        {"with equal epochs speed plays no part.": timed},
-        f"The number for {names[0]}",
-    )
-    expect(
-        found[1],
-        timed,
-        {
-            "speed is pictures a second: multiply it by the seconds.": int(seconds / speed),
-            "an epoch is no limit here. A fast network sees pictures again.": epoch,
-            "this is for one second.": int(speed),
-        },
-        f"The number for {names[1]}",
-    )
-    expect(
-        found[2],
-        counted,
-        {
-            "the work for one picture is divided by all the work. Divide the other way round.": (
-                work // total
-            ),
-            "the speed plays no part with equal multiply-adds.": int(total / work / speed),
-        },
-        f"The number for {names[2]}",
-    )
-
-
-# ---- the dial -----------------------------------------------------------------------------------
-
-
-def _square(channels):
-    return 9 * channels * channels * 50, 9 * channels * channels + 10 * channels
-
-
-def _straight(channels):
-    return 1000 * channels, 640 * channels
-
-
-@exercise(
-    section="The runners",
-    correct="the width is a dial: turn it until one of the two budgets is used up.",
-    hints=(
-        "Try 1, 2, 3, ... channels as long as both numbers are within their budgets.",
-        "The last number that fitted is the answer, not the first that did not; 0 if not even 1 "
-        "fits. A cost that is exactly the budget fits.",
-    ),
-)
-def widest(answer):
-    calls = {
-        "where the work is the limit": ((_square, 1_000_000, 10**7), 47),
-        "where the weights are the limit": ((_square, 10**9, 30_000), 57),
-        "where a limit is met exactly": ((_straight, 320_000, 10**9), 320),
-        "where nothing fits": ((_straight, 999, 10**9), 0),
-        "where hundreds of channels fit": ((_straight, 10**9, 640_000), 1000),
-    }
-    found = [float(shaped(answer(*call), (), "The result")) for call, _ in calls.values()]
-    right = [number for _, number in calls.values()]
-    recognise(
-        found,
-        {
-            "this is the first that does not fit. Return the one before.": np.add(right, 1),
-            "the weights are not looked at. Both budgets must hold.": [47, 1490, 320, 0, 10**6],
-            "the work is not looked at. Both budgets must hold.": (
-                [1053, 57, 1_562_500, 1_562_500, 1000]
-            ),
-            "a cost that is exactly the budget fits: <=, not <.": [47, 57, 319, 0, 999],
-            "where not even one channel fits, return 0.": [47, 57, 320, 1, 1000],
-        },
-    )
-    if found[:2] == right[:2] and found[4] < 1000:
-        raise Mistake(f"the search ends too early, at {found[4]:g} channels: more would fit.")
-    for (where, (_, number)), given in zip(calls.items(), found, strict=True):
-        expect(given, number, {}, f"The result {where}")
-
-
-# ---- the entry ----------------------------------------------------------------------------------
+# ---- a new network ------------------------------------------------------------------------------
 
 COSTLY = ("Matmul", "Einsum", "Tensordot", "Dot", "Inner", "Outer", "Conv", "DepthwiseConv")
 
@@ -363,7 +181,7 @@ def _costs(model):
 def _logits(model):
     """Raise `Mistake` unless random pictures get ten free numbers, which depend on the picture."""
     noise = np.random.default_rng(0).normal(size=(64, *INPUT)).astype("float32")
-    out = np.asarray(model.predict_on_batch(noise), "float64")
+    out = networks.logits_of(model, noise)
     if not np.all(np.isfinite(out)):
         raise Mistake("before any training the network already gives nan or infinity.")
     if np.ptp(out, axis=0).max() == 0:
@@ -379,29 +197,120 @@ def _logits(model):
         )
 
 
-def _splits(pictures, tested):
-    """Return the race's pictures, cut to size, as arrays."""
+TRAINS = ("fit", "train_on_batch", "load_weights", "set_weights")
+
+
+@contextlib.contextmanager
+def _nothing_trains():
+    """Let whatever trains a model, or puts weights into it, raise `Mistake` meanwhile."""
+    import keras
+
+    def refuse(what, why):
+        def method(self, *arguments, **named):
+            raise Mistake(
+                f"`{what}` is called while the network is built{why}. Return a new network with "
+                "the weights that it starts with; the check trains it, as all others."
+            )
+
+        return method
+
+    kinds = [(keras.Model, name) for name in TRAINS]
+    kinds += [(keras.optimizers.Optimizer, "apply")]
+    own = [(kind, name, vars(kind).get(name)) for kind, name in kinds]
+    try:
+        for kind, name, _ in own:
+            why = ": that is training" if name in ("fit", "train_on_batch", "apply") else ""
+            setattr(kind, name, refuse(name, why))
+        yield
+    finally:
+        for kind, name, before in own:
+            if before is None:
+                delattr(kind, name)
+            else:
+                setattr(kind, name, before)
+
+
+def _built(answer, seed):
+    """Return what a builder makes with a seed, and the seconds that it takes."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    started = time.process_time()
+    with _nothing_trains():
+        model = answer()
+    return model, time.process_time() - started
+
+
+def _array(weight):
+    import keras
+
+    return keras.ops.convert_to_numpy(weight)
+
+
+def fresh(answer):
+    """Return a new network that an answer builds with seed 0.
+
+    Raises:
+        Mistake: the same object comes twice, it was trained, or its weights do not start anew.
+    """
+    model, seconds = _built(answer, 0)
+    _form(model)
+    other, _ = _built(answer, 1)
+    if other is model:
+        raise Mistake(
+            "the same model comes back from two calls, so a second check would go on training the "
+            "first one's. Build it inside the function: a new keras.Input, new layers."
+        )
+    if seconds > SLOW:
+        raise Mistake(f"to build it takes {seconds:.0f} seconds. Does it train? Only build it.")
+    _form(other)
+    mine, others = model.weights, other.weights
+    if {id(w) for w in mine} & {id(w) for w in others}:
+        raise Mistake(
+            "two calls share layers, and with them their weights. Make all layers inside the "
+            "function."
+        )
+    if [tuple(w.shape) for w in mine] != [tuple(w.shape) for w in others]:
+        raise Mistake("two calls give different networks. The check needs the same each time.")
+    for one, two in zip(mine, others, strict=True):
+        found, again = _array(one), _array(two)
+        if one.name == "moving_mean" and np.any(found != 0):
+            raise Mistake(
+                "averages of batch normalisation are not zero any more: this network has seen "
+                "pictures. Return a new one."
+            )
+        if len(one.shape) > 1 and np.ptp(found) > 0 and np.array_equal(found, again):
+            raise Mistake(
+                f"with another seed `{one.path}` has the same numbers: weights that are stored, or "
+                "taken over from a trained network, or a start with a seed of its own. All start "
+                "anew here."
+            )
+    return model
+
+
+# ---- trained and judged -------------------------------------------------------------------------
+
+
+@functools.cache
+def _splits():
+    """Return the race's pictures: to train, 200 to watch, the open and the held-back ones."""
     from course_lib import data
 
-    splits = data.load(numpy=True, train_limit=pictures)
-
-    def cut(pair, number):
-        return tuple(part[:number] for part in pair)
-
-    parts_ = {"validation": cut(splits.validation, 200), "test": cut(splits.test, tested)}
-    return dataclasses.replace(splits, **parts_)
+    splits = data.load(numpy=True, train_limit=PICTURES)
+    watched = tuple(part[:200] for part in splits.validation)
+    held = tuple(part[HELD] for part in splits.test)
+    opened = tuple(part[OPEN] for part in splits.test)
+    return dataclasses.replace(splits, validation=watched, test=opened), held
 
 
-def _train(model, pictures, passes, batch, tested):
-    """Train a model quietly by the fixed recipe and return its accuracy and last training loss."""
+def _train(model, seed=0):
+    """Train a model quietly by the fixed recipe; return its last training loss."""
     from course_lib import training
 
-    splits = _splits(pictures, tested)
-    recipe = {"epochs": passes, "batch_size": batch, "learning_rate": RATE}
+    recipe = {"epochs": PASSES, "batch_size": BATCH, "learning_rate": RATE, "seed": seed}
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            history = training.fit(model, splits, **recipe, progress=False)
-            score = training.evaluate(model, splits.test)["accuracy"]
+            history = training.fit(model, _splits()[0], **recipe, keep="last", progress=False)
     except Exception as error:
         message = " ".join(str(error).split())[:200]
         raise Mistake(f"training stops with {type(error).__name__} ({message}).") from None
@@ -413,7 +322,56 @@ def _train(model, pictures, passes, batch, tested):
             "the training loss is not a number. A start with large weights does this: take Keras's "
             "default, or batch normalisation after each convolution."
         )
-    return score, loss
+    return loss
+
+
+def _right(model, pair):
+    """Return the share of pictures that a model sorts right."""
+    images, labels = pair
+    return 1 - metrics.top_k_error(networks.logits_of(model, images), labels, 1)
+
+
+scored = {}  # a network's mark -> (its row, training loss, trained weights)
+
+
+def _mark(model):
+    """Return a name for a network as it starts, so that it is trained once only."""
+    text = re.sub(r"_\d+", "", model.to_json()).encode()
+    return hashlib.sha256(text + b"".join(_array(w).tobytes() for w in model.weights)).hexdigest()
+
+
+def judged(answer):
+    """Return (trained model, its row in the table) of a sound network.
+
+    Raises:
+        Mistake: not new, over the budget, or it does not learn.
+    """
+    model = fresh(answer)
+    counted = _costs(model)
+    _logits(model)
+    try:
+        mark = _mark(model)
+    except Exception:  # a class of the learner's that Keras cannot write down
+        mark = None
+    if mark in scored:
+        row, loss, weights = scored[mark]
+        model.set_weights(weights)
+    else:
+        loss = _train(model)
+        row = note_attempt(counted, _right(model, _splits()[0].test))
+        if mark:
+            scored[mark] = row, loss, model.get_weights()
+    score = row["open"]
+    if score < BOUND:
+        _stale(model, score, loss)
+    if score < 0.2:
+        raise Mistake(
+            f"it does not learn: {score:.1%} of the open pictures are right after {PASSES} passes, "
+            f"and guessing gives 10 %; the training loss is {loss:.2f}, and ln(10) is 2.30. Look "
+            "for a start with tiny weights, a missing activation, or frozen layers."
+        )
+    latest.update(counted=counted, score=score)
+    return model, row
 
 
 def _stale(model, score, loss):
@@ -431,97 +389,395 @@ def _stale(model, score, loss):
         )
 
 
+latest = {}  # the counts and the score of the network that was judged last, for `chart`
+attempts = []  # one row an attempt; also in the file TABLE
+
+
+def _table():
+    """Return the file of the attempts, or None where nothing is to be kept: in a test."""
+    return None if "PYTEST_CURRENT_TEST" in os.environ else Path.cwd() / TABLE
+
+
+def _keep():
+    """Write the attempts down. A folder that takes no file costs the table, not the check."""
+    file = _table()
+    if file:
+        with contextlib.suppress(OSError):
+            file.write_text(json.dumps(attempts, indent=1) + "\n", encoding="utf-8")
+
+
+def _remembered():
+    """Take over the attempts of an earlier day, once."""
+    file = _table()
+    if attempts or not file or not file.exists():
+        return
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        attempts.extend(
+            {
+                "parameters": int(row["parameters"]),
+                "multiply_adds": int(row["multiply_adds"]),
+                "open": float(row["open"]),
+                "held": None if row["held"] is None else float(row["held"]),
+            }
+            for row in rows
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        attempts.clear()
+        say(f"{TABLE} cannot be read, so the table starts anew.")
+
+
+def note_attempt(counted, score):
+    """Add a row to the attempts and return it."""
+    _remembered()
+    row = {"parameters": counted.params, "multiply_adds": counted.macs, "open": score, "held": None}
+    attempts.append(row)
+    _keep()
+    return row
+
+
+def table():
+    """Print the learner's attempts, the first one first."""
+    _remembered()
+    if not attempts:
+        say("No attempts yet: the checks of `entry` and `champion` write them down.")
+        return
+    print("     parameters  multiply-adds  open pictures  held back")
+    for number, row in enumerate(attempts, 1):
+        held = "" if row["held"] is None else f"{100 * row['held']:.1f} %"
+        print(
+            f"{number:3}  {row['parameters']:10,}  {row['multiply_adds']:13,}  "
+            f"{100 * row['open']:11.1f} %  {held:>9}"
+        )
+
+
 @exercise(
     section="Which should I choose?",
-    correct="within both budgets, and it learns. Run the cell below to see it among the eight.",
+    correct="new, within both budgets, and better than a first design. q.table() lists your "
+    "attempts, q.chart() shows the last one among the eight.",
     hints=(
-        "Begin small: three convolutions of stride 2 with 16, 32 and 64 channels, each with batch "
-        "normalisation (momentum=0.9) and a ReLU, then GlobalAveragePooling2D and Dense(10).",
-        "Print audit(entry()) (from course_lib.audit import audit). Where are the multiply-adds? "
-        "Most often in the layers with large maps: let the stride come early.",
-        "The parameters are mostly where many channels meet many channels, or where a dense layer "
-        "reads flattened maps.",
+        "Begin small: three convolutions with 16, 32 and 64 channels, each with batch "
+        "normalisation (momentum=0.9), a ReLU and a pooling. Then look where the budget goes: "
+        "print(audit(entry())), with from course_lib.audit import audit.",
+        "After so few steps the last layer matters: clothes stand in the middle, so where "
+        "something is tells a lot. GlobalAveragePooling2D throws that away, Flatten keeps it.",
     ),
 )
 def entry(answer):
-    import keras
-
-    keras.utils.set_random_seed(0)
-    model = answer()
-    _form(model)
-    counted = _costs(model)
-    _logits(model)
-    score, loss = _train(model, PICTURES, PASSES, BATCH, TESTED)
-    if score < BOUND:
-        _stale(model, score, loss)
-    if score < 0.2:
-        raise Mistake(
-            f"it does not learn: {score:.1%} of the test pictures are right after {PASSES} passes, "
-            f"and guessing gives 10 %; the training loss is {loss:.2f}, and ln(10) is 2.30. Look "
-            "for a start with tiny weights, a missing activation, or frozen layers."
-        )
+    _, row = judged(answer)
+    score = row["open"]
     if score < BOUND:
         raise Mistake(
-            f"it learns too slowly: {score:.1%} of the test pictures are right after {PASSES} "
-            f"passes; {BOUND:.0%} are wanted. Fewer layers, or batch normalisation after each."
+            f"{score:.1%} of the open pictures are right after {PASSES} passes; {BOUND:.0%} are "
+            "wanted. Is there batch normalisation behind each convolution? Does the last layer "
+            "see where things are?"
         )
-    latest.update(build=answer.function, counted=counted, score=score, seen=PICTURES * PASSES)
+    return (
+        f"{score:.1%} of the open pictures, {row['multiply_adds']:,} multiply-adds, "
+        f"{row['parameters']:,} parameters."
+    )
 
 
-# ---- the chart ----------------------------------------------------------------------------------
+@exercise(
+    section="What is equal?",
+    correct="better than each of the eight, by the same recipe and on pictures that chose nothing.",
+    hints=(
+        "Change one thing at a time in `entry` and look at the open pictures only. What costs "
+        "many multiply-adds and brings little? Where would they bring more?",
+        "5 x 5 windows at stride 2, to 24 and then to 48 channels, each with batch normalisation "
+        "and a ReLU, then Flatten and Dense(10): 53,218 parameters.",
+    ),
+)
+def champion(answer):
+    model, mine = judged(answer)
+    held = mine["held"] = _right(model, _splits()[1])
+    _keep()
+    looks = sum(row["held"] is not None for row in attempts)
+    name, best = max(((w, row["held"]) for w, row in eight().items()), key=lambda pair: pair[1])
+    told = (
+        f"{held:.1%} of the 5,000 held-back pictures, {mine['open']:.1%} of the open ones. The "
+        f"best of the eight, {name}, has {best:.1%}. You have looked at the held-back pictures "
+        f"{looks} time{'s' if looks > 1 else ''}."
+    )
+    if held < WINNER:
+        raise Mistake(f"{told} {WINNER:.0%} are wanted.")
+    return told
 
 
-def recorded():
-    """Return ({network: (parameters, multiply-adds, accuracy)}, pictures, batch size) of the race
-    of equal epochs, from its records."""
-    from course_lib import benchmarks, experiments, zoo
-
-    counts = benchmarks.load("latency_cpu")["networks"]
-    found = {}
-    for word in zoo.PAPERS:
-        runs = experiments.load_records("race", f"epochs_{word}")
-        score = float(np.mean([run["test"]["accuracy"] for run in runs]))
-        found[word] = (runs[0]["parameters"], counts[f"{word}_small"]["multiply_adds"], score)
-    return found, runs[0]["data"]["train_limit"], runs[0]["data"].get("batch_size", 128)
+# ---- the eight ----------------------------------------------------------------------------------
 
 
-def chart(full=False):
-    """Show the network that `entry` last sent in among the eight of the race.
+@functools.cache
+def eight():
+    """Return {network: {"parameters", "multiply_adds", "open", "held", "seeds"}} of the eight."""
+    path = resources.files("course_lib.checks").joinpath("race_eight.json")
+    return json.loads(path.read_text("utf-8"))
 
-    Args:
-        full: train it anew on the race's pictures, one pass, and test it on all 10,000 test
-            pictures; a minute or two. Otherwise the check's short training counts.
-    """
+
+def chart():
+    """Show the network that was judged last among the eight, all trained by the same recipe."""
     if not latest:
         say("No network yet: write `entry` and run its check, which trains it.")
         return
-    import keras
-
     from course_lib import figures
 
-    rivals, wanted, batch = recorded()
-    score, seen, counted = latest["score"], latest["seen"], latest["counted"]
-    if full:
-        keras.utils.set_random_seed(0)
-        seen = wanted
-        score, _ = _train(latest["build"](), wanted, 1, batch, 10_000)
-    mine = (counted.params, counted.macs, score)
+    counted, score = latest["counted"], latest["score"]
+    rows = {
+        name: (row["parameters"], row["multiply_adds"], row["open"])
+        for name, row in eight().items()
+    }
     panels = {"million multiply-adds": {}, "thousand parameters": {}}
-    for name, (weights, work, value) in {**rivals, "yours": mine}.items():
+    for name, (weights, work, value) in {
+        **rows,
+        "yours": (counted.params, counted.macs, score),
+    }.items():
         panels["million multiply-adds"][name] = work / 1e6, 100 * value
         panels["thousand parameters"][name] = weights / 1e3, 100 * value
-    title = f"The race after {wanted:,} pictures, and your network after {seen:,}"
-    hollow = () if seen == wanted else ("yours",)
-    figure = figures.trade_off(panels, "test accuracy in %", title, hollow=hollow)
-    figures.show(figure, "test accuracy of the eight networks and of yours, over what they cost")
-    cheaper = sum(work < counted.macs for _, work, _ in rivals.values())
-    better = sum(value > score for _, _, value in rivals.values())
+    title = f"After {PICTURES:,} pictures, {PASSES} times, one recipe for all"
+    figure = figures.trade_off(panels, "right of the open pictures in %", title, hollow=())
+    figures.show(figure, "accuracy of the eight networks and of yours, over what they cost")
+    cheaper = sum(work < counted.macs for _, work, _ in rows.values())
+    better = sum(value > score for _, _, value in rows.values())
     say(
         f"Yours: {counted.macs:,} multiply-adds ({cheaper} of the eight have fewer), "
         f"{counted.params:,} parameters, {100 * score:.1f} % ({better} of the eight have more)."
     )
-    if not full:
-        say(
-            f"It has seen {seen:,} pictures, the others {wanted:,}: chart(full=True) trains it on "
-            "as many."
+
+
+# ---- predict, then measure: three changes -------------------------------------------------------
+
+OWN, CHANGES, SEEDS, FEW = "own", 3, (0, 1, 2), 640
+WAYS = ("better", "worse", "undecided")
+measured_before = {}  # a network's mark -> its accuracies, so that the same is trained once
+
+
+@functools.cache
+def _few():
+    splits = networks.pictures(FEW)
+    return splits.train, splits.validation
+
+
+def three_seeds(build):
+    """Return the accuracies in % of a network with three seeds, after two passes over few pictures.
+
+    The network is compiled once; each seed gets the weights that the builder starts with.
+    """
+    import keras
+
+    if not callable(build) or isinstance(build, keras.Model):
+        raise Mistake(
+            f"measure takes a name and a function that builds a network; this is a "
+            f"{type(build).__name__}. Without brackets behind it: entry, not entry()."
         )
+    from course_lib.checks import Answer
+
+    build = Answer("the builder that you measure", build)
+    model = fresh(build)
+    _costs(model)
+    mark = _mark(model)
+    if mark in measured_before:
+        return list(measured_before[mark])
+    (x, labels), (new_x, new_labels) = _few()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(RATE), loss)
+    found = []
+    for seed in SEEDS:
+        model.set_weights(_built(build, seed)[0].get_weights())
+        for variable in model.optimizer.variables:
+            if "learning_rate" not in variable.path:
+                variable.assign(np.zeros(variable.shape, variable.dtype))
+        keras.utils.set_random_seed(seed)
+        model.fit(x, labels, BATCH, 2, verbose=0)
+        guesses = networks.logits_of(model, new_x).argmax(axis=1)
+        found.append(float(100 * np.mean(guesses == new_labels)))
+    measured_before[mark] = tuple(found)
+    return found
+
+
+@exercise(
+    section="What is equal?",
+    correct="each change has an interval, and the words fit the intervals. What is undecided may "
+    "still matter: three seeds on few pictures cannot tell.",
+    hints=(
+        "Give your design arguments, for example design(norm=True, width=20). A change is then "
+        "lambda: design(norm=False).",
+        "own = measure('own', entry). For each change: difference, low, high = "
+        "evidence.welch(own, measure(name, build)); better if low > 0, worse if high < 0.",
+    ),
+)
+def ablations(answer):
+    from course_lib import evidence
+
+    predicted, found = {}, {}
+
+    def predict(name, way):
+        if not isinstance(name, str) or name == OWN:
+            raise Mistake(f"a change needs a name other than {OWN!r}; this is {str(name)[:40]!r}.")
+        if way not in WAYS[:2]:
+            raise Mistake(f"predict 'better' or 'worse' for {name!r}; it got {str(way)[:40]!r}.")
+        if found:
+            raise Mistake("predict all changes first, then measure.")
+        predicted.setdefault(name, way)
+
+    def measure(name, build):
+        if name != OWN and name not in predicted:
+            raise Mistake(
+                f"{str(name)[:40]!r} has no prediction. Say first which way it goes: "
+                "predict(name, 'better') or predict(name, 'worse')."
+            )
+        if name not in found:
+            found[name] = three_seeds(build)
+        return list(found[name])
+
+    said = answer(predict, measure)
+    if not predicted:
+        raise Mistake("there is no prediction. Call predict(name, 'better') or 'worse' first.")
+    if len(predicted) != CHANGES:
+        raise Mistake(f"there are predictions for {len(predicted)} changes; name {CHANGES}.")
+    missing = [name for name in (OWN, *predicted) if name not in found]
+    if missing:
+        raise Mistake(f"{missing[0]!r} was not measured: measure({missing[0]!r}, its builder).")
+    same = [name for name in predicted if found[name] == found[OWN]]
+    if same:
+        raise Mistake(
+            f"{same[0]!r} gives exactly the numbers of your own network: it is the same network. "
+            "Does the change arrive in the builder?"
+        )
+    if not isinstance(said, dict) or set(said) != set(predicted):
+        raise Mistake(
+            f"return a dictionary with your {CHANGES} names: {', '.join(map(repr, predicted))}."
+        )
+    rows = []
+    for name, way in predicted.items():
+        difference, low, high = evidence.welch(found[OWN], found[name])
+        right = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        told = f"{name}: {difference:+.1f} points ({low:+.1f} to {high:+.1f})"
+        if said[name] not in WAYS:
+            allowed = ", ".join(map(repr, WAYS))
+            raise Mistake(f"for {name!r} say one of {allowed}; this is {str(said[name])[:40]!r}.")
+        if said[name] != right:
+            raise Mistake(
+                f"{told}: the interval {'holds' if right == 'undecided' else 'does not hold'} 0, "
+                f"so this is {right!r} and not {said[name]!r}."
+            )
+        rows.append(f"{told}, predicted {way!r}, {right!r}")
+    return "Changed against your own, 95 % intervals: " + "; ".join(rows) + "."
+
+
+# ---- the patient --------------------------------------------------------------------------------
+
+EARLY = "the schedule ends too early"
+CAUSES = {
+    "learning rate too high": "then a constant 0.003 would fail too. It works.",
+    "overfitting": "nothing is learned by heart here: the pictures are those that it trains on.",
+    "dying units": "the same network learns with a constant rate.",
+    "too few passes": "from the second pass on nothing moves at all; more of them change nothing.",
+}
+HIGHEST = 3e-3
+TRAININGS = ((2_000, 32, 6), (50_000, 128, 10), (640, 64, 1))  # pictures, batch, epochs
+
+
+def rates_of(schedule, steps):
+    """Return what a schedule says at some steps, as float64."""
+    import keras
+
+    if isinstance(schedule, keras.optimizers.Optimizer):
+        raise Mistake("this is an optimiser. Return the schedule alone.")
+    if not callable(schedule):
+        raise Mistake(
+            f"the schedule should be a keras.optimizers.schedules.CosineDecay; this is a "
+            f"{type(schedule).__name__}."
+        )
+    try:
+        found = [keras.ops.convert_to_numpy(schedule(step)) for step in steps]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:150]
+        raise Mistake(f"the schedule stops with {type(error).__name__} ({reason}).") from None
+    return np.array([float(numbers(rate, "A rate of the schedule")) for rate in found])
+
+
+@exercise(
+    section="What is equal?",
+    correct="an optimiser counts steps, and knows nothing of passes. A schedule that is over "
+    "stands still at zero, without a word.",
+    hints=(
+        "How many steps has a pass, and how many has the training? After how many is the friend's "
+        "rate zero?",
+        "steps = math.ceil(pictures / batch) * epochs; the rate is zero at the last of them.",
+    ),
+)
+def mended(answer):
+    for pictures, batch, epochs in TRAININGS:
+        each = -(-pictures // batch)
+        schedule = networks.diagnosed(answer(pictures, batch, epochs), EARLY, CAUSES, "a schedule")
+        steps = np.round(np.linspace(0, 1, 9) * each * epochs).astype(int)
+
+        def cosine(last, steps=steps):
+            return HIGHEST * (1 + np.cos(np.pi * np.minimum(steps / last, 1))) / 2
+
+        found = rates_of(schedule, steps)
+        what = f"For {pictures:,} pictures, batches of {batch} and {epochs} epochs"
+        if np.allclose(found, cosine(each * epochs), rtol=0, atol=0.03 * HIGHEST):
+            continue
+        if np.ptp(found) == 0:
+            raise Mistake(
+                f"{what}: the rate is the same at every step. Keep the cosine, and let it end with "
+                "the training."
+            )
+        slips = {
+            "the schedule still counts passes: it is over after that many steps.": cosine(epochs),
+            "the schedule ends with the first pass. Count the steps of all.": cosine(each),
+            "these are pictures, not steps. A step takes a whole batch.": cosine(pictures * epochs),
+            "these are the pictures of one pass. A step takes a whole batch, and there are several "
+            "passes.": cosine(pictures),
+            "the schedule ends half-way.": cosine(each * epochs / 2),
+        }
+        for message, wrong in slips.items():
+            if np.allclose(found, wrong, rtol=0, atol=0.01 * HIGHEST):
+                raise Mistake(f"{what}: {message}")
+        if not np.isclose(found[0], HIGHEST, rtol=0.03):
+            raise Mistake(f"{what} the schedule begins at {found[0]:.2g}; keep {HIGHEST}.")
+        raise Mistake(
+            f"{what} the rate is {found[4]:.2g} half-way and {found[-1]:.2g} at the end; it should "
+            f"be {HIGHEST / 2:.2g} and 0."
+        )
+
+
+# ---- the eight, trained anew --------------------------------------------------------------------
+
+
+def main():
+    """Train the eight by the recipe of this race, three seeds each, and write their scores.
+
+    The file is written after each seed; 10 minutes of two cores in all.
+    """
+    import keras
+
+    from course_lib import zoo
+    from course_lib.audit import audit
+
+    path = Path(__file__).with_name("race_eight.json")
+    scores, found = {}, {}
+    for seed in SEEDS:
+        for word in zoo.PAPERS:
+            changes = {"normalization": "batch"} if word == "googlenet" else {}
+            keras.utils.set_random_seed(seed)
+            model = zoo.build(f"{word}_small", **changes)
+            _train(model, seed)
+            pairs = _splits()[0].test, _splits()[1]
+            scores.setdefault(word, []).append([_right(model, pair) for pair in pairs])
+            opened, held = np.mean(scores[word], axis=0)
+            counted = audit(model)
+            found[word] = {
+                "parameters": counted.params,
+                "multiply_adds": counted.macs,
+                "open": round(float(opened), 4),
+                "held": round(float(held), 4),
+                "seeds": [round(float(row[1]), 4) for row in scores[word]],
+            }
+            print(seed, word, found[word], flush=True)
+        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,150 +6,7 @@ import keras
 import numpy as np
 
 from answers import right, wrong
-
-# count
-
-
-def walk(side, channels, layers, *, full=False, bias=1, biases=0, flat=False, place="after", use=2):
-    work = weights = 0
-    for layer in layers:
-        if layer[0] == "dense":
-            inputs = channels * side * side if flat else channels
-            work += inputs * layer[1]
-            weights += inputs * layer[1] + bias * layer[1]
-            continue
-        before = side
-        if place != "never":
-            side = side // layer[-1] if place == "floor" else math.ceil(side / layer[-1])
-        new = layer[2] if layer[0] == "conv" else channels
-        products = layer[1] ** use * new * (channels if layer[0] == "conv" or full else 1)
-        weights += products + biases * new
-        work += products * (before if place == "before" else side) ** 2
-        channels = new
-    return work, weights
-
-
-@wrong("count", "a depthwise convolution is counted like a full one")
-def count_full(side, channels, layers):
-    return walk(side, channels, layers, full=True)
-
-
-@wrong("count", "the dense layer has a bias")
-def count_no_bias(side, channels, layers):
-    return walk(side, channels, layers, bias=0)
-
-
-@wrong("count", "only the dense layer has biases here")
-def count_biases(side, channels, layers):
-    return walk(side, channels, layers, biases=1)
-
-
-@wrong("count", "the dense layer reads all pixels")
-def count_flattened(side, channels, layers):
-    return walk(side, channels, layers, flat=True)
-
-
-@wrong("count", "the stride is ignored")
-def count_no_stride(side, channels, layers):
-    return walk(side, channels, layers, place="never")
-
-
-@wrong("count", "the work is counted on the pixels of the input")
-def count_early(side, channels, layers):
-    return walk(side, channels, layers, place="before")
-
-
-@wrong("count", "the side is rounded down")
-def count_floor(side, channels, layers):
-    return walk(side, channels, layers, place="floor")
-
-
-@wrong("count", "a window of kernel x kernel has kernel * kernel places")
-def count_line(side, channels, layers):
-    return walk(side, channels, layers, use=1)
-
-
-@wrong("count", "the two are swapped")
-def count_swapped(side, channels, layers):
-    return walk(side, channels, layers)[::-1]
-
-
-@wrong("count", "do not count two operations for a multiply-add")
-def count_operations(side, channels, layers):
-    work, weights = walk(side, channels, layers)
-    return 2 * work, weights
-
-
-@wrong("count", "one thing came back")
-def count_only_work(side, channels, layers):
-    return walk(side, channels, layers)[0]
-
-
-@wrong("count", "The multiply-adds is 5")
-def count_dense_on_pixels(side, channels, layers):
-    work, weights = walk(side, channels, layers)
-    return work + 7, weights
-
-
-@wrong("count", "The parameters is")
-def count_norms(side, channels, layers):
-    work, weights = walk(side, channels, layers)
-    return work, weights + 4 * sum(layer[0] != "dense" for layer in layers)
-
-
-@wrong("count", "The count of one dense layer")
-def count_needs_a_convolution(side, channels, layers):
-    assert len(layers) > 0
-    work, weights = walk(side, channels, layers)
-    return (work, weights) if len(layers) > 1 else (0, 0)
-
-
-@right("count")
-def count_keras(side, channels, layers):
-    image = x = keras.Input((side, side, channels))
-    look = {"padding": "same", "use_bias": False}
-    work = 0
-    for kind, *rest in layers:
-        if kind == "dense":
-            x = keras.layers.Dense(rest[0])(keras.layers.GlobalAveragePooling2D()(x))
-            work += x.shape[-1] * (keras.Model(image, x).layers[-1].kernel.shape[0])
-        elif kind == "conv":
-            before = x.shape[-1]
-            x = keras.layers.Conv2D(rest[1], rest[0], strides=rest[2], **look)(x)
-            work += rest[0] ** 2 * before * math.prod(x.shape[1:])
-        else:
-            x = keras.layers.DepthwiseConv2D(rest[0], strides=rest[1], **look)(x)
-            work += rest[0] ** 2 * math.prod(x.shape[1:])
-    return work, keras.Model(image, x).count_params()
-
-
-@right("count")
-def count_list(side, channels, layers):
-    return list(np.array(walk(side, channels, layers), float))
-
-
-@wrong("count", "the channels of the input are forgotten")
-def count_one_channel(side, channels, layers):
-    work = weights = 0
-    for kind, *rest in layers:
-        if kind == "dense":
-            return work + channels * rest[0], weights + channels * rest[0] + rest[0]
-        side = -(-side // rest[-1])
-        channels = rest[1] if kind == "conv" else channels
-        work += side**2 * rest[0] ** 2 * channels
-        weights += rest[0] ** 2 * channels
-
-
-@wrong("count", "leaves as many channels as it has filters")
-def count_first_channels(side, channels, layers):
-    work = weights = 0
-    for kind, *rest in layers:
-        if kind == "dense":
-            return work + channels * rest[0], weights + channels * rest[0] + rest[0]
-        side = -(-side // rest[-1])
-        each = rest[0] ** 2 * channels * (rest[1] if kind == "conv" else 1)
-        work, weights = work + each * side**2, weights + each
-
+from course_lib import evidence, zoo
 
 # pareto
 
@@ -259,134 +116,6 @@ def front_by_scan(costs, errors):
 def front_by_pairs(costs, errors):
     found = [i for i in range(len(costs)) if not beaten(costs, errors, i)]
     return np.array(sorted(found, key=lambda i: costs[i]), "float32")
-
-
-# pictures
-
-
-@wrong("pictures", "the last two are swapped")
-def pictures_swapped(work, speed, epoch, seconds, total):
-    return epoch, total // work, int(speed * seconds)
-
-
-@wrong("pictures", "these are not whole pictures")
-def pictures_broken(work, speed, epoch, seconds, total):
-    return epoch, speed * seconds, total / work
-
-
-@wrong("pictures", "the numbers are rounded up")
-def pictures_up(work, speed, epoch, seconds, total):
-    return epoch, math.ceil(speed * seconds), math.ceil(total / work)
-
-
-@wrong("pictures", "the numbers are rounded to the nearest")
-def pictures_nearest(work, speed, epoch, seconds, total):
-    return epoch, round(speed * seconds), round(total / work)
-
-
-@wrong("pictures", "the backward pass is added")
-def pictures_backward(work, speed, epoch, seconds, total):
-    return epoch, int(speed * seconds), total // (3 * work)
-
-
-@wrong("pictures", "with equal epochs speed plays no part")
-def pictures_timed_epoch(work, speed, epoch, seconds, total):
-    return int(speed * seconds), int(speed * seconds), total // work
-
-
-@wrong("pictures", "speed is pictures a second")
-def pictures_divided(work, speed, epoch, seconds, total):
-    return epoch, int(seconds / speed), total // work
-
-
-@wrong("pictures", "an epoch is no limit here")
-def pictures_capped(work, speed, epoch, seconds, total):
-    return epoch, min(epoch, int(speed * seconds)), total // work
-
-
-@wrong("pictures", "this is for one second")
-def pictures_one_second(work, speed, epoch, seconds, total):
-    return epoch, int(speed), total // work
-
-
-@wrong("pictures", "Divide the other way round")
-def pictures_inverse(work, speed, epoch, seconds, total):
-    return epoch, int(speed * seconds), work // total
-
-
-@wrong("pictures", "the speed plays no part with equal multiply-adds")
-def pictures_fast(work, speed, epoch, seconds, total):
-    return epoch, int(speed * seconds), int(total / work / speed)
-
-
-@right("pictures")
-def pictures_floor(work, speed, epoch, seconds, total):
-    return np.floor([epoch, speed * seconds, total / work])
-
-
-# widest
-
-
-@wrong("widest", "this is the first that does not fit")
-def widest_one_more(cost, most_work, most_weights):
-    return widest_loop(cost, most_work, most_weights) + 1
-
-
-@wrong("widest", "the weights are not looked at")
-def widest_work(cost, most_work, most_weights):
-    return widest_halves(cost, most_work, math.inf)
-
-
-@wrong("widest", "the work is not looked at")
-def widest_weights(cost, most_work, most_weights):
-    return widest_halves(cost, math.inf, most_weights)
-
-
-@wrong("widest", "a cost that is exactly the budget fits")
-def widest_below(cost, most_work, most_weights):
-    return widest_halves(cost, most_work - 1, most_weights - 1)
-
-
-@wrong("widest", "where not even one channel fits, return 0")
-def widest_at_least_one(cost, most_work, most_weights):
-    return max(1, widest_loop(cost, most_work, most_weights))
-
-
-@wrong("widest", "the search ends too early, at 512 channels")
-def widest_up_to_512(cost, most_work, most_weights):
-    return min(512, widest_loop(cost, most_work, most_weights))
-
-
-@wrong("widest", "The result where the work is the limit")
-def widest_even(cost, most_work, most_weights):
-    return widest_loop(cost, most_work, most_weights) // 2 * 2
-
-
-@wrong("widest", "stops with TypeError")
-def widest_compares_pairs(cost, most_work, most_weights):
-    return cost(1) <= most_work
-
-
-@right("widest")
-def widest_loop(cost, most_work, most_weights):
-    channels = 0
-    while True:
-        work, weights = cost(channels + 1)
-        if work > most_work or weights > most_weights:
-            return channels
-        channels += 1
-
-
-@right("widest")
-def widest_halves(cost, most_work, most_weights):
-    low, high = 0, 1
-    while all(np.less_equal(cost(high), (most_work, most_weights))):
-        high *= 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = all(np.less_equal(cost(middle), (most_work, most_weights)))
-        low, high = (middle, high) if fits else (low, middle)
-    return low
 
 
 # entry
@@ -507,29 +236,10 @@ def entry_zeros():
 @wrong("entry", "it does not learn")
 def entry_tiny_start():
     x = keras.layers.Flatten()(image_ := image())
-    for _ in range(8):
-        start = keras.initializers.RandomNormal(stddev=1e-3)
-        x = keras.layers.Dense(32, activation="relu", kernel_initializer=start)(x)
-    return keras.Model(image_, keras.layers.Dense(10)(x))
-
-
-@wrong("entry", "it learns too slowly")
-def entry_sigmoids():
-    x = keras.layers.Flatten()(image_ := image())
-    for _ in range(3):
-        x = keras.layers.Dense(24, activation="sigmoid")(x)
-    return keras.Model(image_, keras.layers.Dense(10)(x))
-
-
-@wrong("entry", "The moving averages of batch normalisation change too slowly")
-def entry_slow_averages():
-    x = keras.layers.Conv2D(32, 5, strides=4, padding="same")(image_ := image())
     for _ in range(5):
-        x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-        x = keras.layers.Conv2D(32, 1, use_bias=False)(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
-    return keras.Model(image_, keras.layers.Dense(10)(pooled(x)))
+        start = keras.initializers.RandomNormal(stddev=1e-3)
+        x = keras.layers.Dense(16, activation="relu", kernel_initializer=start)(x)
+    return keras.Model(image_, keras.layers.Dense(10)(x))
 
 
 @wrong("entry", "before any training the network already gives nan or infinity")
@@ -546,26 +256,308 @@ def entry_typo():
     return keras.Model(imag, keras.layers.Dense(10)(imag))  # noqa: F821
 
 
-@right("entry")
-def entry_hidden_layer():
-    return keras.Sequential(
-        [image(), keras.layers.Flatten(), keras.layers.Dense(100, "relu"), keras.layers.Dense(10)]
-    )
+@wrong("entry", "80% are wanted")
+def entry_sigmoids():
+    x = keras.layers.Flatten()(image_ := image())
+    for _ in range(2):
+        x = keras.layers.Dense(24, activation="sigmoid")(x)
+    return keras.Model(image_, keras.layers.Dense(10)(x))
 
 
-@right("entry")
-def entry_separable():
-    x = keras.layers.Conv2D(16, 3, strides=2, padding="same")(image_ := image())
-    for filters, strides in ((32, 2), (64, 2)):
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.SeparableConv2D(filters, 3, strides, "same", activation="relu")(x)
+@wrong("entry", "The moving averages of batch normalisation change too slowly")
+def entry_slow_averages():
+    x = keras.layers.Conv2D(32, 5, strides=4, padding="same")(image_ := image())
+    for _ in range(3):
+        x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.999)(x))
     return keras.Model(image_, keras.layers.Dense(10)(pooled(x)))
 
 
+def strides(norm=True, filters=(24, 48), side=5, last=keras.layers.Flatten):
+    x = image_ = image()
+    for channels in filters:
+        x = keras.layers.Conv2D(channels, side, 2, "same")(x)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x) if norm else x
+        x = keras.layers.ReLU()(x)
+    return keras.Model(image_, keras.layers.Dense(10)(last()(x)))
+
+
+once = []
+
+
+@wrong("entry", "the same model comes back from two calls")
+def entry_made_once():
+    if not once:
+        once.append(strides())
+    return once[0]
+
+
+@wrong("entry", "two calls share layers")
+def entry_shared_layer():
+    if len(once) < 2:
+        once.extend([strides(), keras.layers.Dense(10)])
+    image_ = image()
+    return keras.Model(image_, once[-1](keras.layers.Flatten()(image_)))
+
+
+def some_pictures():
+    return np.ones((8, 28, 28, 1), "float32"), np.arange(8)
+
+
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+@wrong("entry", "`fit` is called while the network is built: that is training")
+def entry_fitted():
+    model = strides()
+    model.compile("adam", LOSS)
+    model.fit(*some_pictures(), verbose=0)
+    return model
+
+
+@wrong("entry", "`train_on_batch` is called while the network is built: that is training")
+def entry_trained_on_a_batch():
+    model = strides()
+    model.compile("adam", LOSS)
+    model.train_on_batch(*some_pictures())
+    return model
+
+
+@wrong("entry", "`apply` is called while the network is built: that is training")
+def entry_own_loop():
+    model = strides()
+    optimizer = keras.optimizers.Adam()
+    optimizer.apply(
+        [keras.ops.ones(w.shape) for w in model.trainable_variables], model.trainable_variables
+    )
+    return model
+
+
+@wrong("entry", "`set_weights` is called while the network is built")
+def entry_weights_kept():
+    model = strides()
+    model.set_weights(model.get_weights())
+    return model
+
+
+@wrong("entry", "has the same numbers: weights that are stored")
+def entry_stored_kernel():
+    model = strides()
+    kernel = model.layers[1].kernel
+    kernel.assign(np.random.default_rng(0).normal(size=kernel.shape))
+    return model
+
+
+@wrong("entry", "this network has seen pictures")
+def entry_averages_moved():
+    model = strides()
+    model(np.random.default_rng(0).normal(size=(8, 28, 28, 1)), training=True)
+    return model
+
+
+@wrong("entry", "two calls give different networks")
+def entry_by_chance():
+    once.append(None)
+    return strides(filters=(8 + len(once),))
+
+
 @right("entry")
-def entry_residual():
-    x = keras.layers.Conv2D(24, 5, strides=3, activation="relu")(image_ := image())
-    for _ in range(2):
-        y = keras.layers.Conv2D(24, 3, padding="same", activation="relu")(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x + y)
-    return keras.Model(image_, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+def entry_of_strides():
+    return strides()
+
+
+# champion
+
+
+@wrong("champion", "The best of the eight")
+def champion_narrow():
+    return strides(filters=(4, 8), side=3)
+
+
+@wrong("champion", "are over the budget of 3,000,000")
+def champion_resnet():
+    return zoo.build("resnet_small")
+
+
+@wrong("champion", "`load_weights` is called while the network is built")
+def champion_loaded():
+    model = strides()
+    model.load_weights("my.weights.h5")
+    return model
+
+
+@right("champion")
+def champion_of_strides():
+    return strides()
+
+
+# ablations
+
+THREE = {
+    "half the filters": lambda: tiny(filters=(2,)),
+    "a small window": lambda: tiny(side=3),
+    "the mean of each map": lambda: tiny(last=keras.layers.GlobalAveragePooling2D),
+}
+
+
+def tiny(filters=(4,), side=5, last=keras.layers.Flatten):
+    return strides(False, filters, side, last)
+
+
+def told(predict, measure, changes=THREE):
+    for name in changes:
+        predict(name, "worse")
+    own = measure("own", tiny)
+    said = {}
+    for name, build in changes.items():
+        _, low, high = evidence.welch(own, measure(name, build))
+        said[name] = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    return said
+
+
+@wrong("ablations", "has no prediction")
+def ablations_unpredicted(predict, measure):
+    return {name: measure(name, build) for name, build in THREE.items()}
+
+
+@wrong("ablations", "there is no prediction")
+def ablations_typed(predict, measure):
+    return {name: "worse" for name in THREE}
+
+
+@wrong("ablations", "predict 'better' or 'worse'")
+def ablations_own_words(predict, measure):
+    predict("half the filters", "a bit worse")
+
+
+@wrong("ablations", "a change needs a name other than 'own'")
+def ablations_own(predict, measure):
+    predict("own", "better")
+
+
+@wrong("ablations", "there are predictions for 1 changes")
+def ablations_one(predict, measure):
+    predict("half the filters", "worse")
+    return {"half the filters": "worse"}
+
+
+@wrong("ablations", "'own' was not measured")
+def ablations_without_own(predict, measure):
+    for name in THREE:
+        predict(name, "worse")
+    return {name: "worse" for name in THREE}
+
+
+@wrong("ablations", "not entry()")
+def ablations_a_model(predict, measure):
+    predict("half the filters", "worse")
+    return measure("half the filters", tiny(filters=(2,)))
+
+
+@wrong("ablations", "it is the same network")
+def ablations_unchanged(predict, measure):
+    return told(predict, measure, THREE | {"a small window": tiny})
+
+
+@wrong("ablations", "predict all changes first")
+def ablations_late(predict, measure):
+    predict("half the filters", "worse")
+    measure("own", tiny)
+    predict("a small window", "worse")
+
+
+@wrong("ablations", "return a dictionary with your 3 names")
+def ablations_list(predict, measure):
+    return list(told(predict, measure).values())
+
+
+@wrong("ablations", "say one of 'better', 'worse', 'undecided'")
+def ablations_numbers(predict, measure):
+    return dict.fromkeys(told(predict, measure), -3.5)
+
+
+@wrong("ablations", "and not 'better'")
+def ablations_better(predict, measure):
+    return dict.fromkeys(told(predict, measure), "better")
+
+
+@right("ablations")
+def ablations_of_a_tiny_one(predict, measure):
+    return told(predict, measure)
+
+
+# mended
+
+EARLY = "the schedule ends too early"
+
+
+def mended_cause(cause, says):
+    def answer(pictures, batch, epochs):
+        return cause, None
+
+    answer.__name__ = "mended_" + cause.replace(" ", "_")
+    return wrong("mended", says)(answer)
+
+
+mended_rate = mended_cause("learning rate too high", "then a constant 0.003 would fail too")
+mended_overfitting = mended_cause("overfitting", "the pictures are those that it trains on")
+mended_dying = mended_cause("dying units", "the same network learns with a constant rate")
+mended_passes = mended_cause("too few passes", "nothing moves at all")
+mended_own_words = mended_cause("decay_steps", "the cause should be one of")
+
+
+def cosine(steps, rate=3e-3):
+    return keras.optimizers.schedules.CosineDecay(rate, steps)
+
+
+def mended_wrong(name, says, schedule):
+    def answer(pictures, batch, epochs):
+        return EARLY, schedule(pictures, batch, epochs)
+
+    answer.__name__ = name
+    return wrong("mended", says)(answer)
+
+
+mended_epochs = mended_wrong("mended_epochs", "still counts passes", lambda p, b, e: cosine(e))
+mended_one_pass = mended_wrong(
+    "mended_one_pass", "ends with the first pass", lambda p, b, e: cosine(math.ceil(p / b))
+)
+mended_pictures = mended_wrong(
+    "mended_pictures", "these are pictures, not steps", lambda p, b, e: cosine(p * e)
+)
+mended_one_pass_of_pictures = mended_wrong(
+    "mended_one_pass_of_pictures", "the pictures of one pass", lambda p, b, e: cosine(p)
+)
+mended_half = mended_wrong(
+    "mended_half", "the schedule ends half-way", lambda p, b, e: cosine(math.ceil(p / b) * e / 2)
+)
+mended_constant = mended_wrong(
+    "mended_constant", "the rate is the same at every step", lambda p, b, e: lambda step: 3e-3
+)
+mended_other_rate = mended_wrong(
+    "mended_other_rate",
+    "the schedule begins at 0.01",
+    lambda p, b, e: cosine(math.ceil(p / b) * e, 1e-2),
+)
+mended_exponential = mended_wrong(
+    "mended_exponential",
+    "half-way and",
+    lambda p, b, e: keras.optimizers.schedules.ExponentialDecay(3e-3, math.ceil(p / b) * e, 0.1),
+)
+mended_optimizer = mended_wrong(
+    "mended_optimizer",
+    "this is an optimiser",
+    lambda p, b, e: keras.optimizers.Adam(cosine(math.ceil(p / b) * e)),
+)
+mended_number = mended_wrong("mended_number", "this is a int", lambda p, b, e: math.ceil(p / b) * e)
+
+
+@right("mended")
+def mended_whole_batches(pictures, batch, epochs):
+    return EARLY, cosine(pictures // batch * epochs)
+
+
+@right("mended")
+def mended_by_hand(pictures, batch, epochs):
+    last = -(-pictures // batch) * epochs
+    return [EARLY, lambda step: 0.0015 * (1 + math.cos(math.pi * min(1, step / last)))]
