@@ -110,6 +110,7 @@ def test_a_record_says_how_it_was_made(toy):
     assert run.missing() == [0]
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_is_seen(toy):
     run = experiments.load("toy")["base"]
     record, _ = experiments.train(run, 0, progress=False)
