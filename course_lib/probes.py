@@ -17,7 +17,7 @@ from course_lib.arguments import check_choice
 from course_lib.audit import calls
 from course_lib.convolution import shift
 from course_lib.metrics import near_duplicates
-from course_lib.training import evaluate, fit
+from course_lib.training import evaluate, fit, main_output
 
 
 def _layers(model, kind):
@@ -30,11 +30,6 @@ def _path(weight):
     "norm" below another name."""
     parts = weight.path.split("/")[:-1]
     return "/".join(parts[:-1] if parts[1:] and parts[-1] in ("conv", "norm") else parts)
-
-
-def _logits(outputs):
-    """Return the main output of a network, which may have others beside it."""
-    return outputs["main"] if isinstance(outputs, dict) else outputs
 
 
 def _gradients(function, values):
@@ -71,7 +66,7 @@ def gradient_norms(model, images, labels):
     def loss(values):
         outputs, _ = model.stateless_call(values, state, images, training=True)
         entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        return entropy(labels, _logits(outputs))
+        return entropy(labels, main_output(outputs))
 
     gradients = _gradients(loss, variables)
     norms = {}
@@ -139,7 +134,7 @@ def grad_cam(model, images, classes, side=6):
         ValueError: no layer has such maps, or the backend is neither TensorFlow nor JAX.
     """
     maps = fine_layer(model, side).output
-    head = keras.Model(maps, _logits(model.output))
+    head = keras.Model(maps, main_output(model.output))
     values = keras.Model(model.input, maps)(images, training=False)
 
     def score(values):
@@ -155,7 +150,7 @@ def error(model, images, labels, batch_size=500):
     """Return the share of pictures that a classifier gets wrong, computed without compiling."""
     wrong = 0
     for i in range(0, len(labels), batch_size):
-        logits = np.asarray(_logits(model(images[i : i + batch_size], training=False)))
+        logits = np.asarray(main_output(model(images[i : i + batch_size], training=False)))
         wrong += int((logits.argmax(axis=1) != labels[i : i + batch_size]).sum())
     return wrong / len(labels)
 

@@ -258,7 +258,7 @@ def gradcam():
     import numpy as np
     from scipy.special import softmax
 
-    from course_lib import data, probes, zoo
+    from course_lib import data, probes, weights, zoo
     from course_lib.training import main_output
 
     splits = data.load(numpy=True)
@@ -293,7 +293,9 @@ def gradcam():
         networks.append({"name": f"{word}_small", "layer": layer, "side": side, "seen": seen})
     pictures = [{"name": names[labels[i]], "pixels": to_grey(images[i])} for i in chosen]
     words = "From the weights that the course ships; test pictures " + ", ".join(map(str, chosen))
-    return {"made": {"words": words}, "pictures": pictures, "networks": networks}
+    files = {name: weights.read(name)[1]["shipped"]["sha256"][:8] for name in weights.shipped()}
+    made = {"words": words, "files": files}
+    return {"made": made, "pictures": pictures, "networks": networks}
 
 
 # ---- the pages

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from test_browser import FLAGS, chromium
 from test_notebook_form import TIMING
 
-from course_lib import explainers
+from course_lib import explainers, weights
 
 NAMES = list(maker.IDEAS)
 
@@ -39,6 +39,13 @@ def test_a_page_is_what_its_template_gives_for_its_data(name):
 def test_data_from_records_are_those_of_the_records(name):
     advice = f"run: python scripts/explainers.py --data {name}"
     assert maker.IDEAS[name].data() == maker.stored(name), advice
+
+
+def test_grad_cam_is_of_the_weights_that_are_shipped():
+    shipped = {name: weights.read(name)[1]["shipped"]["sha256"] for name in weights.shipped()}
+    told = maker.stored("gradcam")["made"]["files"]
+    advice = "run: python scripts/explainers.py --data gradcam"
+    assert told == {name: digest[:8] for name, digest in shipped.items()}, advice
 
 
 @pytest.mark.slow
