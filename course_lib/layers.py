@@ -4,7 +4,6 @@ Same names, weights and results as Keras's own layers, so a network can be loade
 file's speed; see benchmarks/ for what the speed is worth.
 """
 
-import contextvars
 import inspect
 import math
 
@@ -20,11 +19,6 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 else:
     tf = None
-
-
-# True while a block is called symbolically: the blocks inside are built by that very call, so none
-# needs a call of its own. Calls are what building a network costs.
-in_symbolic_call = contextvars.ContextVar("in_symbolic_call", default=False)
 
 
 class Block(keras.layers.Layer):
@@ -49,18 +43,12 @@ class Block(keras.layers.Layer):
         return block
 
     def build(self, input_shape):
-        if not in_symbolic_call.get():  # in the call of an outer block, ours follows at once
-            self.compute_output_shape(input_shape)
+        self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape):
         shape = tuple(input_shape)
         if shape not in self.shapes:
-            image = keras.KerasTensor(shape, self.compute_dtype)
-            token = in_symbolic_call.set(True)
-            try:
-                self.shapes[shape] = keras.Operation.compute_output_spec(self, image).shape
-            finally:
-                in_symbolic_call.reset(token)
+            self.shapes[shape] = self.call(keras.KerasTensor(shape, self.compute_dtype)).shape
         return self.shapes[shape]
 
     def get_config(self):

@@ -1,5 +1,7 @@
 """What several tests compare the networks with: plain NumPy, random weights and statistics, JAX."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -10,6 +12,17 @@ ON_JAX = {
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_backend_optimization_level=0",
 }
+
+
+@contextlib.contextmanager
+def shapes_only():
+    """Networks that are built inside have weights with a shape and no numbers: to count needs none.
+
+    Making the numbers is most of the time that building a large network takes.
+    """
+    with keras.StatelessScope():
+        yield
+        keras.backend.clear_session()  # or the numbers would be made when the scope ends
 
 
 def randomize(model, seed=0):

@@ -3,6 +3,7 @@ from collections import Counter
 
 import keras
 import pytest
+from reference import shapes_only
 
 from course_lib import drawings, figures, structure, zoo
 from course_lib.audit import audit
@@ -68,18 +69,20 @@ def all_steps(parts):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_is_drawn_whole_and_can_be_read(name, monkeypatch):
-    model = zoo.build(name)
-    parts = structure.parts(model)
-    drawn = [step for step in all_steps(parts) if getattr(step.layer, "kernel", None) is not None]
-    audited = [row.output_shape for row in audit(model).rows if row.macs]
-    assert Counter(step.shape for step in drawn) == Counter(audited)
-    monkeypatch.setattr(structure, "parts", lambda model: parts)
-    for blocks in WAYS.get(name, ("grouped",)):
-        figure = drawings.network({name: model}, blocks)
-        assert figures.collisions(figure) == []
-        assert figure.get_facecolor() == (1, 1, 1, 1)  # on a dark page, too
-        assert figure.get_size_inches()[0] * 100 <= drawings.WIDTH + 2
-    keras.backend.clear_session()
+    with shapes_only():
+        model = zoo.build(name)
+        parts = structure.parts(model)
+        drawn = [
+            step for step in all_steps(parts) if getattr(step.layer, "kernel", None) is not None
+        ]
+        audited = [row.output_shape for row in audit(model).rows if row.macs]
+        assert Counter(step.shape for step in drawn) == Counter(audited)
+        monkeypatch.setattr(structure, "parts", lambda model: parts)
+        for blocks in WAYS.get(name, ("grouped",)):
+            figure = drawings.network({name: model}, blocks)
+            assert figures.collisions(figure) == []
+            assert figure.get_facecolor() == (1, 1, 1, 1)  # on a dark page, too
+            assert figure.get_size_inches()[0] * 100 <= drawings.WIDTH + 2
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -339,8 +339,8 @@ def expect_trained(model, splits, bound, slow="More passes, or another rate."):
         return f"Right: {seen:.1%} of pictures that it has seen, {new:.1%} of new ones."
     if np.all(guesses == guesses[0]):
         raise Mistake(
-            f"it says class {guesses[0]} to every picture. Nothing has moved, or the learning rate "
-            "is too high."
+            f"it has not learned: it says class {guesses[0]} to every picture. Nothing has moved, "
+            "or the learning rate is too high."
         )
     if new < 0.25:
         raise Mistake(
