@@ -645,6 +645,8 @@ def block(layers, shape=None):
                 raise ValueError(
                     f"{layer.name} is in no model; give shape=(height, width, channels)."
                 ) from None
+        if not layer.built:  # a layer may make layers for the input that it gets
+            layer.build((None, *own))
         trees.append((own, structure.parts(layer, own)))
     return _blocks(list(layers), trees)
 

@@ -91,6 +91,8 @@ def test_a_block_can_be_read(name):
     figure = drawings.block({name: layer, "again": layer}, shape)
     assert figures.collisions(figure) == []
     assert name in texts(figure)
+    subsamples = any("zero channels" in text for text in texts(figure))
+    assert subsamples == (name == "zeros")
 
 
 def test_blocks_that_repeat_are_drawn_once_with_their_number():
