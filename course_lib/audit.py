@@ -230,6 +230,12 @@ def _largest(fields):
 # ---- the walk -----------------------------------------------------------------------------------
 
 
+def _as_symbol(value):
+    """Return a symbolic tensor like a tensor; anything else as it is."""
+    is_tensor = hasattr(value, "shape") and hasattr(value, "dtype")
+    return keras.KerasTensor(value.shape, value.dtype) if is_tensor else value
+
+
 class _Walk:
     """Follow one symbolic call of a model and write down every call of every layer in it."""
 
@@ -272,8 +278,9 @@ class _Walk:
             inputs = keras.tree.flatten((args, kwargs))
             inputs = [t for t in inputs if hasattr(t, "shape") and hasattr(t, "dtype")]
             inner = list(layer._flatten_layers(include_self=False))
-            composite = layer is self.model or (inner and not isinstance(layer, UNCOUNTABLE))
-            return (self.composite if composite else self.leaf)(layer, inputs, call, args, kwargs)
+            if layer is self.model or (inner and not isinstance(layer, UNCOUNTABLE)):
+                return self.composite(layer, inputs, call, args, kwargs)
+            return self.leaf(layer, inputs, args, kwargs)
 
         return observed
 
@@ -295,10 +302,13 @@ class _Walk:
             self.note(tensor, after)
         return outputs
 
-    def leaf(self, layer, inputs, call, args, kwargs):
+    def leaf(self, layer, inputs, args, kwargs):
         """Call a layer that has none inside, and write down its row."""
         self.inside = True
-        outputs = call(*args, **kwargs)
+        # Of a layer that knows its output's shape nothing is computed, not even symbolically.
+        args, kwargs = keras.tree.map_structure(_as_symbol, (args, kwargs))
+        spec = layer.compute_output_spec(*args, **kwargs)
+        outputs = keras.tree.map_structure(lambda t: keras.ops.zeros(t.shape, t.dtype), spec)
         self.inside = False
         after = _grow(layer, self.entering(inputs))
         first = [keras.tree.flatten(t)[0] for t in (inputs or [outputs], [outputs])]
