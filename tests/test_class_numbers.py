@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import nbformat
 import pytest
 from notebook_tools import NOTEBOOKS, ROOT
@@ -112,6 +113,19 @@ def test_the_answers_of_another_class_do_not_pass(name, numbers, monkeypatch):
                 assert checks.UNFORESEEN not in str(mistake)
             else:
                 assert wrong and set(wrong).isdisjoint(right), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", varied_in())
+def test_an_exercise_that_uses_another_answer_passes_with_its_numbers(name, numbers, monkeypatch):
+    """Whether networks learn is tested elsewhere; here none is trained."""
+    module = numbers(name, "class7")
+    monkeypatch.setattr(keras.Model, "fit", lambda *given, **more: None)
+    monkeypatch.setattr(networks, "expect_trained", lambda *given, **more: "")
+    theirs, other = answers(name, True), changed(name)
+    for key, facts in checks.load(name)["exercises"].items():
+        if key not in other and any(f"{used}(" in facts["solution"] for used in other):
+            getattr(module, key).judge(theirs[key])
 
 
 WRITE = """

@@ -232,6 +232,18 @@ def a_model(model, shape):
     return expect_model(model, shape)
 
 
+def expect_own(model, right):
+    """Raise `Mistake` unless a model has as many parameters as the network of another exercise.
+
+    Args:
+        model: from `a_model`.
+        right: a function that returns the course's network, see `expect_network`.
+    """
+    found, wanted = model.count_params(), course_model(right).count_params()
+    if found != wanted:
+        raise Mistake(f"this model has {found:,} parameters; your `network` has {wanted:,}.")
+
+
 def expect_small(model, most):
     """Raise `Mistake` where a network has more than `most` parameters; return its 4-D kernels."""
     if model.count_params() > most:
