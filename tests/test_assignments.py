@@ -50,10 +50,14 @@ def said(capsys):
 
 
 ALL = [(name, key) for name in NAMES for key in exercises(name)]
-# Checks of these train, or build whole networks; not in `make quick`.
+# Checks of these train, or build whole networks or several blocks; not in `make quick`.
 DEAR = (
     "train",
     "network",
+    "inception",
+    "block",
+    "dense_block",
+    "unit",
     "entry",
     "champion",
     "ablations",
