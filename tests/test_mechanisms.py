@@ -28,6 +28,8 @@ FIGURES = {
     "three_convolutions": mechanisms.three_convolutions,
     "grouped_convolutions": mechanisms.grouped_convolutions,
     "grouped_convolutions_8": lambda: mechanisms.grouped_convolutions(8, 2),
+    "data_parallel": mechanisms.data_parallel,
+    "data_parallel_4": lambda: mechanisms.data_parallel(4, 8),
     "minus_log": mechanisms.minus_log,
     "learning_rates": mechanisms.learning_rates,
     "guesses": lambda: mechanisms.guesses([PICTURE] * 3, [ANSWER] * 3, ["coat", "shirt", "bag"]),
