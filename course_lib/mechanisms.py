@@ -535,7 +535,9 @@ def grouped_convolutions(channels=12, groups=3):
 def _labelled(pen, x, y, words, wide, high=40, fill="white"):
     """Draw a box with words around the point (x, y)."""
     left, top = x - wide / 2, y + high / 2
-    pen.shape([(left, top), (left + wide, top), (left + wide, top - high), (left, top - high)], fill)
+    pen.shape(
+        [(left, top), (left + wide, top), (left + wide, top - high), (left, top - high)], fill
+    )
     pen.text(x, y + 1, words, 9.5, va="center")
 
 

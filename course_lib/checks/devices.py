@@ -19,9 +19,11 @@ SHAPES = {"the kernel": (2, 3), "the bias": (3,)}
 
 def mean_slopes(x, errors):
     """Return the slopes of mean squared error for a linear layer: nan where there is no picture."""
-    return [x.T @ errors / len(x), errors.mean(axis=0)] if len(x) else [
-        np.full(shape, np.nan) for shape in SHAPES.values()
-    ]
+    return (
+        [x.T @ errors / len(x), errors.mean(axis=0)]
+        if len(x)
+        else [np.full(shape, np.nan) for shape in SHAPES.values()]
+    )
 
 
 def batch_in_parts(counts, seed):
@@ -84,9 +86,8 @@ def average(answer):
                 "divided by all.": (1 / n) @ sent / (1 / n).sum(),
                 "one over the share is taken for the share.": (total / n) @ sent,
                 "this is the first device's gradient alone.": sent[0],
-                "this is the gradient of the device with the most pictures. The others count too.": (
-                    sent[n.argmax()]
-                ),
+                "this is the gradient of the device with the most pictures. The others count "
+                "too.": sent[n.argmax()],
                 "each gradient is divided by its count. It is a mean already: multiply, to make it "
                 "a sum again.": (1 / n) @ sent,
                 "the sign is wrong. This is the step; the gradient points uphill.": -right,
@@ -123,7 +124,8 @@ def sync_norm(answer):
         n = np.array(counts)
         found = parts(answer(means, variances, n), ("mean", "variance"))
         mean, variance = (
-            shaped(f, (CHANNELS,), name) for f, name in zip(found, ("mean", "variance"), strict=True)
+            shaped(f, (CHANNELS,), name)
+            for f, name in zip(found, ("mean", "variance"), strict=True)
         )
         share, right = n / n.sum(), np.array([x.mean(axis=0), x.var(axis=0)])
         within, between = share @ variances, share @ (means - right[0]) ** 2
@@ -196,7 +198,12 @@ def times(pictures, batch, devices, device_speed, cores, core_speed, gradient, l
     """Return (steps, computing, exchange, preparing), the last three in seconds a step."""
     computing = batch / device_speed
     exchange = 2 * gradient / line - 2 * gradient / line / devices
-    return pictures // (batch * devices), computing, exchange, batch * devices / (cores * core_speed)
+    return (
+        pictures // (batch * devices),
+        computing,
+        exchange,
+        batch * devices / (cores * core_speed),
+    )
 
 
 @exercise(
@@ -205,8 +212,8 @@ def times(pictures, batch, devices, device_speed, cores, core_speed, gradient, l
     hints=(
         "Write down the seconds of one step for each side: the devices compute and then exchange, "
         "the cores prepare batch * devices pictures. They work at the same time.",
-        "A step takes max(computing + exchange, preparing). There are pictures // (batch * devices) "
-        "steps.",
+        "A step takes max(computing + exchange, preparing). There are "
+        "pictures // (batch * devices) steps.",
         "The cores suffice when batch * devices / (n * core_speed) <= computing + exchange. Solve "
         "for n and round up: math.ceil.",
     ),
@@ -258,9 +265,7 @@ def plan(answer):
                     pictures // batch * slower
                 ),
                 "this is one step. Multiply by the steps of an epoch.": slower,
-                "one core prepares all. There are several.": (
-                    steps * max(busy, preparing * cores)
-                ),
+                "one core prepares all. There are several.": (steps * max(busy, preparing * cores)),
                 "the cores prepare only the pictures of one device.": (
                     steps * max(busy, preparing / devices)
                 ),

@@ -245,7 +245,10 @@ globals().update(
                 planned(lambda t: t["steps"] * min(t["busy"], t["preparing"])),
                 "this is the faster of the two sides",
             ),
-            "no_exchange": (planned(slowest("computing", "preparing")), "exchange of the gradients"),
+            "no_exchange": (
+                planned(slowest("computing", "preparing")),
+                "exchange of the gradients",
+            ),
             "no_cores": (planned(slowest("busy")), "the cores are missing"),
             "no_devices": (planned(slowest("preparing")), "the devices are missing"),
             "beside": (
@@ -266,9 +269,7 @@ globals().update(
                 planned(
                     lambda t: (
                         t["steps"]
-                        * max(
-                            t["computing"] + 2 * (t["devices"] - 1) * t["once"], t["preparing"]
-                        )
+                        * max(t["computing"] + 2 * (t["devices"] - 1) * t["once"], t["preparing"])
                     )
                 ),
                 "the exchange grows with the devices",
@@ -282,9 +283,7 @@ globals().update(
                 "steps are whole",
             ),
             "steps_of_one": (
-                planned(
-                    lambda t: t["pictures"] // t["batch"] * max(t["busy"], t["preparing"])
-                ),
+                planned(lambda t: t["pictures"] // t["batch"] * max(t["busy"], t["preparing"])),
                 "so there are fewer steps",
             ),
             "a_step": (planned(lambda t: max(t["busy"], t["preparing"])), "this is one step"),
