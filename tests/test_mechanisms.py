@@ -69,6 +69,15 @@ def test_the_receptive_field_that_is_written_is_the_one_that_is_drawn():
     assert sum(patch.get_xy()[:, 0].max() < 20 for patch in marked) == 22  # in the first column
 
 
+def test_every_device_has_a_gradient_and_its_share_of_the_batch():
+    figure = mechanisms.data_parallel(4, 8)
+    words = texts(figure)
+    assert [f"gradient {n}" for n in range(1, 5)] == [w for w in words if w[:5] == "gradi"]
+    assert "batch of 8" in words
+    fills = [patch.get_facecolor() for patch in figure.axes[0].artists + figure.axes[0].patches]
+    assert max(map(fills.count, fills)) >= 5  # two pictures twice, and the gradient's box
+
+
 def test_a_shuffle_lets_every_output_see_every_group():
     for channels, groups in ((12, 3), (8, 2)):
         found = [t for t in texts(mechanisms.grouped_convolutions(channels, groups)) if "sees" in t]

@@ -4,16 +4,14 @@ Facts: Goyal et al. 2017, arXiv:1706.02677. Exchanging gradients in a ring: ever
 2 (n - 1) / n times their size.
 """
 
-import math
-
 import numpy as np
 
 from course_lib.checks import Mistake, assignment, expect, parts, recognise, shaped
 
 exercise = assignment("13_devices")
 
-# Pictures of each device, twice; the second time one of the four has none left.
-COUNTS = ((3, 1, 4), (5, 0, 2, 1))
+# Pictures of each device, twice; the first time one of the four has none left.
+COUNTS = ((2, 0, 5, 1), (3, 1, 4))
 SHAPES = {"the kernel": (2, 3), "the bias": (3,)}
 
 
@@ -194,16 +192,12 @@ CASES = (
 )
 
 
-def times(pictures, batch, devices, device_speed, cores, core_speed, gradient, line):
-    """Return (steps, computing, exchange, preparing), the last three in seconds a step."""
-    computing = batch / device_speed
+def times():
+    """Return over the cases: steps; seconds a step for computing, exchange and preparing."""
+    pictures, batch, devices, device_speed, cores, core_speed, gradient, line = np.array(CASES).T
     exchange = 2 * gradient / line - 2 * gradient / line / devices
-    return (
-        pictures // (batch * devices),
-        computing,
-        exchange,
-        batch * devices / (cores * core_speed),
-    )
+    preparing = batch * devices / (cores * core_speed)
+    return pictures // (batch * devices), batch / device_speed, exchange, preparing
 
 
 @exercise(
@@ -219,82 +213,81 @@ def times(pictures, batch, devices, device_speed, cores, core_speed, gradient, l
     ),
 )
 def plan(answer):
-    for number, case in enumerate(CASES):
-        pictures, batch, devices, device_speed, cores, core_speed, gradient, line = case
-        steps, computing, exchange, preparing = times(*case)
-        busy = computing + exchange
-        found = parts(answer(*case), ("seconds", "cores"))
-        seconds, needed = (
-            float(shaped(f, (), name)) for f, name in zip(found, ("seconds", "cores"), strict=True)
-        )
-        right, ratio = steps * max(busy, preparing), batch * devices / (busy * core_speed)
-        if math.isclose(needed, right) and seconds == math.ceil(ratio):
-            raise Mistake("the order is wrong: first the seconds of an epoch, then the cores.")
-        exact = pictures / (batch * devices)
-        slower = max(busy, preparing)
-        expect(
-            seconds,
-            right,
-            {
-                "the times of cores and devices are added. They work at the same time, so the "
-                "slower counts.": steps * (busy + preparing),
-                "this is the faster of the two sides. The slower makes the other wait.": (
-                    steps * min(busy, preparing)
-                ),
-                "the exchange of the gradients is missing.": steps * max(computing, preparing),
-                "the cores are missing: if they are slower, the devices wait.": steps * busy,
-                "the devices are missing: they need time to compute and to exchange.": (
-                    steps * preparing
-                ),
-                "the exchange is taken as if it ran beside the computing. It begins when the "
-                "gradient is there: add the two.": steps * max(computing, exchange, preparing),
-                "the factor 2 of the exchange is missing: gradients go round the ring twice.": (
-                    steps * max(computing + exchange / 2, preparing)
-                ),
-                "the exchange is 2 * gradient / line. In a ring it is (devices - 1) / devices of "
-                "that.": steps * max(computing + 2 * gradient / line, preparing),
-                "the exchange grows with the devices. In a ring each sends 2 (n - 1) / n times the "
-                "gradient.": (
-                    steps * max(computing + 2 * (devices - 1) * gradient / line, preparing)
-                ),
-                "the last batch is not full. It is dropped: round the steps down.": (
-                    math.ceil(exact) * slower
-                ),
-                "steps are whole: pictures // (batch * devices).": exact * slower,
-                "a step takes batch * devices pictures, so there are fewer steps.": (
-                    pictures // batch * slower
-                ),
-                "this is one step. Multiply by the steps of an epoch.": slower,
-                "one core prepares all. There are several.": (steps * max(busy, preparing * cores)),
-                "the cores prepare only the pictures of one device.": (
-                    steps * max(busy, preparing / devices)
-                ),
-                "the batch is divided by the devices. It is the batch of each of them.": (
-                    steps * max(computing / devices + exchange, preparing)
-                ),
-                "this is in hours. Return seconds.": right / 3600,
-            },
-            f"The seconds of case {number + 1}",
-            1e-6,
-        )
-        expect(
-            needed,
-            float(math.ceil(ratio)),
-            {
-                "the cores are rounded down. With a core too few the devices wait.": (
-                    float(math.floor(ratio))
-                ),
-                "a core is a whole one: round up.": ratio,
-                "the cores are counted for devices that only compute. While they exchange, the "
-                "cores go on preparing.": math.ceil(batch * devices / (computing * core_speed)),
-                "these are the cores that there are. How many are needed?": cores,
-                "the cores are counted for one device. They feed all.": (
-                    math.ceil(ratio / devices)
-                ),
-                "these are the cores that are missing. Return how many are needed in all.": (
-                    math.ceil(ratio) - cores
-                ),
-            },
-            f"The cores of case {number + 1}",
-            1e-9,
-        )
+    found = [parts(answer(*case), ("seconds", "cores")) for case in CASES]
+    seconds, needed = (
+        np.array([float(shaped(pair[i], (), name)) for pair in found])
+        for i, name in enumerate(("seconds", "cores"))
+    )
+    pictures, batch, devices, _, cores, core_speed, gradient, line = np.array(CASES).T
+    steps, computing, exchange, preparing = times()
+    once, busy = gradient / line, computing + exchange
+    slower, exact = np.maximum(busy, preparing), pictures / (batch * devices)
+    right, ratio = steps * slower, batch * devices / (busy * core_speed)
+    if np.allclose(needed, right) and np.allclose(seconds, np.ceil(ratio)):
+        raise Mistake("the order is wrong: first the seconds of an epoch, then the cores.")
+    expect(
+        seconds,
+        right,
+        {
+            "the times of cores and devices are added. They work at the same time, so the slower "
+            "counts.": steps * (busy + preparing),
+            "this is the faster of the two sides. The slower makes the other wait.": (
+                steps * np.minimum(busy, preparing)
+            ),
+            "the exchange of the gradients is missing.": steps * np.maximum(computing, preparing),
+            "the cores are missing: if they are slower, the devices wait.": steps * busy,
+            "the devices are missing: they need time to compute and to exchange.": (
+                steps * preparing
+            ),
+            "the exchange is taken as if it ran beside the computing. It begins when the gradient "
+            "is there: add the two.": (
+                steps * np.maximum(np.maximum(computing, exchange), preparing)
+            ),
+            "the factor 2 of the exchange is missing: gradients go round the ring twice.": (
+                steps * np.maximum(computing + exchange / 2, preparing)
+            ),
+            "the exchange is 2 * gradient / line. In a ring it is (devices - 1) / devices of "
+            "that.": steps * np.maximum(computing + 2 * once, preparing),
+            "the exchange grows with the devices. In a ring each sends 2 (n - 1) / n times the "
+            "gradient.": steps * np.maximum(computing + 2 * (devices - 1) * once, preparing),
+            "the last batch is not full. It is dropped: round the steps down.": (
+                np.ceil(exact) * slower
+            ),
+            "steps are whole: pictures // (batch * devices).": exact * slower,
+            "a step takes batch * devices pictures, so there are fewer steps.": (
+                pictures // batch * slower
+            ),
+            "this is one step. Multiply by the steps of an epoch.": slower,
+            "one core prepares all. There are several.": (
+                steps * np.maximum(busy, preparing * cores)
+            ),
+            "the cores prepare only the pictures of one device. They feed all.": (
+                steps * np.maximum(busy, preparing / devices)
+            ),
+            "the batch is divided by the devices. It is the batch of each of them.": (
+                steps * np.maximum(computing / devices + exchange, preparing)
+            ),
+            "this is in hours. Return seconds.": right / 3600,
+        },
+        "The seconds of the three cases",
+        1e-6,
+    )
+    expect(
+        needed,
+        np.ceil(ratio),
+        {
+            "the cores are rounded down. With a core too few the devices wait.": np.floor(ratio),
+            "a core is a whole one: round up.": ratio,
+            "the cores are counted for devices that only compute. While they exchange, the cores "
+            "go on preparing.": np.ceil(batch * devices / (computing * core_speed)),
+            "these are the cores that there are. How many are needed?": cores,
+            "the cores are counted for one device. They feed all.": np.ceil(ratio / devices),
+            "these are the cores that are missing. Return how many are needed in all.": (
+                np.ceil(ratio) - cores
+            ),
+        },
+        "The cores of the three cases",
+        1e-9,
+    )
+    waiting = ", ".join(f"{n:.0f} for {c:.0f}" for n, c in zip(np.ceil(ratio), cores, strict=True))
+    return f"Cores needed for those that the three machines have: {waiting}."
