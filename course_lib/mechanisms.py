@@ -532,6 +532,54 @@ def grouped_convolutions(channels=12, groups=3):
     return pen.figure()
 
 
+def _labelled(pen, x, y, words, wide, high=40, fill="white"):
+    """Draw a box with words around the point (x, y)."""
+    left, top = x - wide / 2, y + high / 2
+    pen.shape(
+        [(left, top), (left + wide, top), (left + wide, top - high), (left, top - high)], fill
+    )
+    pen.text(x, y + 1, words, 9.5, va="center")
+
+
+def data_parallel(devices=2, pictures=8):
+    """Draw one step of data parallelism: split, a gradient on each device, mean, one step for all.
+
+    Args:
+        devices: at most 4.
+        pictures: of the batch, a multiple of devices.
+
+    Returns:
+        The figure.
+    """
+    pen, side, size = Pen(), 20, pictures // devices
+    pitch = size * side + 44
+    middles = [-number * pitch for number in range(devices)]
+    centre = sum(middles) / devices
+    tops = [centre + pictures * side / 2 - number * size * side for number in range(devices)]
+    for number, (middle, top) in enumerate(zip(middles, tops)):
+        tint, x = TINTS[:4][number], 150
+        _cells(pen, 0, top, size, 1, side, tint)
+        _cells(pen, x, middle + size * side / 2, size, 1, side, tint)
+        _point(pen, (side + 6, top - size * side / 2), (x - 6, middle))
+        pen.panel(x - 28, middle - pitch / 2 + 4, x + 360, middle + pitch / 2 - 4, "#F1F3F5")
+        pen.text(x + 350, middle + pitch / 2 - 9, f"device {number + 1}", 9, GREY, ha="right")
+        _point(pen, (x + side + 6, middle), (x + 72, middle))
+        _labelled(pen, x + 130, middle, "copy of the\nnetwork", 108, 44, FRONT)
+        _point(pen, (x + 188, middle), (x + 238, middle))
+        _labelled(pen, x + 292, middle, f"gradient {number + 1}", 100, 32, tint)
+        _point(pen, (x + 346, middle), (590, centre))
+    _labelled(pen, 626, centre, "mean", 66, 36, FRONT)
+    _point(pen, (662, centre), (702, centre))
+    _labelled(pen, 752, centre, "one step", 92, 36, FRONT)
+    low = min(middles) - pitch / 2 - 18
+    back = [(752, centre - 20), (752, low), (280, low), (280, low + 12)]
+    pen.curve(back, MARK, 1.6)
+    pen.shape([(280, low + 20), (275, low + 11), (285, low + 11)], MARK, z=5, lw=0)
+    pen.text(516, low - 4, "the same new weights in every copy", 9.5, MARK)
+    pen.text(side / 2, max(tops) + 24, f"batch of {pictures}", 9.5, weight="bold")
+    return pen.figure()
+
+
 # ---- loss, learning rate, guesses
 
 

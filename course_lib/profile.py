@@ -6,6 +6,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
+PARTS = {"13_devices": 2}  # chapters that need several devices: parts of the processor
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -60,6 +62,17 @@ def accelerator():
     return tf.config.experimental.get_device_details(device).get("device_name", device.name)
 
 
+def split_processor(parts):
+    """Let TensorFlow count the processor as several devices, unless it has begun to compute."""
+    import tensorflow as tf
+
+    processor = tf.config.list_physical_devices("CPU")[0]
+    with contextlib.suppress(RuntimeError):  # begun: there is one device, and all works on it
+        tf.config.set_logical_device_configuration(
+            processor, [tf.config.LogicalDeviceConfiguration()] * parts
+        )
+
+
 def start(chapter):
     """Load Keras without log noise, seed everything with 0, and choose the profile.
 
@@ -79,6 +92,8 @@ def start(chapter):
     with quiet_native_logs():
         import keras
 
+        if chapter in PARTS and keras.backend.backend() == "tensorflow":
+            split_processor(PARTS[chapter])
         keras.utils.set_random_seed(0)
         keras.ops.zeros(1)
         profile = Profile(asked or ("gpu" if has_gpu() else "cpu"))

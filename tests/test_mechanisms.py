@@ -28,6 +28,8 @@ FIGURES = {
     "three_convolutions": mechanisms.three_convolutions,
     "grouped_convolutions": mechanisms.grouped_convolutions,
     "grouped_convolutions_8": lambda: mechanisms.grouped_convolutions(8, 2),
+    "data_parallel": mechanisms.data_parallel,
+    "data_parallel_4": lambda: mechanisms.data_parallel(4, 8),
     "minus_log": mechanisms.minus_log,
     "learning_rates": mechanisms.learning_rates,
     "guesses": lambda: mechanisms.guesses([PICTURE] * 3, [ANSWER] * 3, ["coat", "shirt", "bag"]),
@@ -65,6 +67,15 @@ def test_the_receptive_field_that_is_written_is_the_one_that_is_drawn():
         patch for patch in figure.axes[0].patches if patch.get_fc()[:2] == (213 / 255, 94 / 255)
     ]
     assert sum(patch.get_xy()[:, 0].max() < 20 for patch in marked) == 22  # in the first column
+
+
+def test_every_device_has_a_gradient_and_its_share_of_the_batch():
+    figure = mechanisms.data_parallel(4, 8)
+    words = texts(figure)
+    assert [f"gradient {n}" for n in range(1, 5)] == [w for w in words if w[:5] == "gradi"]
+    assert "batch of 8" in words
+    fills = [patch.get_facecolor() for patch in figure.axes[0].artists + figure.axes[0].patches]
+    assert max(map(fills.count, fills)) >= 5  # two pictures twice, and the gradient's box
 
 
 def test_a_shuffle_lets_every_output_see_every_group():

@@ -26,6 +26,7 @@ CHAPTERS = [
     "10_squeezenet",
     "11_shufflenet",
     "12_race",
+    "13_devices",
 ]
 MAX_LINES, MAX_BYTES = 20, 2_500_000
 IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?https?:|<img[^>]*\bsrc\s*=\s*[\"']?https?:", re.I)

@@ -30,6 +30,14 @@ def test_start_prints_one_line_and_lets_no_native_log_through():
     assert done.stdout.splitlines()[1] == "cpu"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("before", "devices"), [("", 2), ("import keras; keras.ops.zeros(1)", 1)])
+def test_a_chapter_on_several_devices_finds_them_unless_tensorflow_has_begun(before, devices):
+    code = f"import course_lib\n{before}\ncourse_lib.start('13_devices')\nimport tensorflow as tf\n"
+    done = python(code + "print(len(tf.config.list_logical_devices('CPU')))")
+    assert done.stdout.split()[-1] == str(devices), done.stderr
+
+
 def test_the_profile_can_be_chosen_and_a_wrong_one_is_refused(monkeypatch):
     monkeypatch.setenv("COURSE_PROFILE", "gpu")
     assert course_lib.start("x").pick(cpu=2, gpu=20) == 20
