@@ -303,7 +303,7 @@ def test_too_many_crashes_end_one_submission_and_not_the_class(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("files", "number", "message"),
     [
-        (["kim.ipynb"], "13", f"There is no assignment '13'. Assignments: {KNOWN}."),
+        (["kim.ipynb"], "14", f"There is no assignment '14'. Assignments: {KNOWN}."),
         ([], "01", "There are no submissions"),
         (["kim.ipynb", "kim/a.ipynb"], "01", "Two submissions are called 'kim'"),
         (None, "01", "There is no folder"),
