@@ -136,6 +136,7 @@ assignments.main(["--class", sys.argv[1]], Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_class_gets_its_notebooks_and_its_grades(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks/assignments").symlink_to(ROOT / "notebooks/assignments")

@@ -148,6 +148,7 @@ def test_a_run_begins_as_another_ends(toy, monkeypatch):
     assert all(np.array_equal(a, b) for a, b in zip(first_ends, second_begins))
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_recorded_as_that(toy, capsys):
     assert experiments.train_and_save(experiments.load("toy")["wild"], 0)
     read = experiments.load_records("toy", "wild")[0]

@@ -40,6 +40,7 @@ def weights(model):
     return np.concatenate([w.ravel() for w in model.get_weights()])
 
 
+@pytest.mark.slow
 def test_it_learns_and_says_so_in_one_line_an_epoch_without_times(capsys):
     model = network()
     history = training.fit(model, splits(), epochs=8, learning_rate=0.02)
@@ -126,6 +127,7 @@ def test_the_best_epoch_by_validation_is_kept():
     )
 
 
+@pytest.mark.slow
 def test_auxiliary_outputs_are_trained_with_weight_0_3(monkeypatch):
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 1))
@@ -253,6 +255,7 @@ def test_a_model_trained_with_smoothed_labels_can_be_saved_and_loaded(tmp_path):
     assert again.loss.share == 0.2
 
 
+@pytest.mark.slow
 def test_a_model_is_left_with_the_average_of_its_weights():
     """It begins with the weights after the first step."""
     path = []
