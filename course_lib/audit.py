@@ -230,10 +230,13 @@ def _largest(fields):
 # ---- the walk -----------------------------------------------------------------------------------
 
 
+def _is_tensor(value):
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
 def _as_symbol(value):
     """Return a symbolic tensor like a tensor; anything else as it is."""
-    is_tensor = hasattr(value, "shape") and hasattr(value, "dtype")
-    return keras.KerasTensor(value.shape, value.dtype) if is_tensor else value
+    return keras.KerasTensor(value.shape, value.dtype) if _is_tensor(value) else value
 
 
 class _Walk:
@@ -275,8 +278,7 @@ class _Walk:
         def observed(*args, **kwargs):
             if self.inside:
                 return call(*args, **kwargs)
-            inputs = keras.tree.flatten((args, kwargs))
-            inputs = [t for t in inputs if hasattr(t, "shape") and hasattr(t, "dtype")]
+            inputs = [t for t in keras.tree.flatten((args, kwargs)) if _is_tensor(t)]
             inner = list(layer._flatten_layers(include_self=False))
             if layer is self.model or (inner and not isinstance(layer, UNCOUNTABLE)):
                 return self.composite(layer, inputs, call, args, kwargs)

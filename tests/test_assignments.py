@@ -49,7 +49,7 @@ def said(capsys):
     return check
 
 
-# Fewer exercises than the others: its chapter trains nothing large, and adds to what is known.
+# Three exercises: its chapter is short and has no network to build.
 SHORT = ("13_devices",)
 ALL = [(name, key) for name in NAMES for key in exercises(name)]
 # Checks of these train, or build whole networks or several blocks; not in `make quick`.
