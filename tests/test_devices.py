@@ -33,13 +33,14 @@ def apart(**options):
     pairs = zip(stepped(contextlib.nullcontext), stepped(scope, **options), strict=True)
     return max(float(np.abs(one - two).max()) for one, two in pairs)
 
-print(json.dumps([apart(), apart(synchronized=True)]))
+ways = [{}, {"synchronized": True}] if keras.backend.backend() == "tensorflow" else [{}]
+print(json.dumps([apart(**options) < 1e-5 for options in ways]))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "alone"), [("tensorflow", False), ("jax", True)])
-def test_on_which_backend_normalisation_is_of_the_whole_batch(backend, alone):
+@pytest.mark.parametrize(("backend", "equal"), [("tensorflow", [False, True]), ("jax", [True])])
+def test_on_which_backend_normalisation_is_of_the_whole_batch(backend, equal):
     several = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
         [sys.executable, "-c", STEP],
@@ -49,6 +50,4 @@ def test_on_which_backend_normalisation_is_of_the_whole_batch(backend, alone):
         timeout=200,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    apart, synchronized = json.loads(done.stdout.splitlines()[-1])
-    assert (apart < 1e-5) == alone and apart < 1
-    assert synchronized < 1e-5
+    assert json.loads(done.stdout.splitlines()[-1]) == equal  # as it is, and synchronised
