@@ -410,6 +410,37 @@ def test_a_notebook_shows_the_page_or_where_scripts_are_cut_its_picture(visit, t
         assert tab.locator("img").get_attribute("alt") == explainers.show("convolution").alt
 
 
+PLACES = {
+    "JupyterLab": ("document.body", "data-jp-theme-light", {"light": "true", "dark": "false"}),
+    "Colab": ("document.documentElement", "theme", {"light": "light", "dark": "dark"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("notebook", PLACES)
+@pytest.mark.parametrize("system, other", [("light", "dark"), ("dark", "light")])
+def test_a_page_is_as_dark_as_the_notebook_around_it(visit, tmp_path, notebook, system, other):
+    place, attribute, words = PLACES[notebook]
+    begins = f"<script>{place}.setAttribute('{attribute}', '{words[other]}')</script>"
+    html = explainers.show("shuffle")._repr_html_()
+    (tmp_path / "cell.html").write_text(f"<!doctype html><body>{begins}{html}", encoding="utf-8")
+    tab = visit(tmp_path / "cell.html", color_scheme=system)
+    tab.frame_locator("iframe").locator("#with").wait_for()
+    papers = {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 27, 27)"}
+
+    def paper():
+        return tab.frames[1].evaluate("getComputedStyle(document.documentElement).backgroundColor")
+
+    assert paper() == papers[other]
+    tab.evaluate(f"{place}.setAttribute('{attribute}', '{words[system]}')")
+    assert paper() == papers[system]
+    tab.evaluate(f"{place}.setAttribute('{attribute}', '{words[other]}')")
+    assert paper() == papers[other]
+    tab.evaluate(f"{place}.removeAttribute('{attribute}')")
+    assert paper() == papers[system]
+
+
 def test_the_data_of_a_page_are_json_without_a_tag():
     for name in NAMES:
         assert "</" not in json.dumps(maker.stored(name))

@@ -48,10 +48,11 @@ function square(at, rows, columns, x, y, side) {
   return row >= 0 && column >= 0 && row < rows && column < columns ? { row, column } : null;
 }
 
-const STYLE = `:root{--paper:#fff;--ink:#222;--soft:#595959;--line:#9a9a9a;--pale:#e4e9ee;
---one:#0072b2;--two:#d55e00;--three:#008f68;--five:#b87a00;--six:#56b4e9}
-@media(prefers-color-scheme:dark){:root{--paper:#1b1b1b;--ink:#eee;--soft:#b8b8b8;--line:#7d7d7d;
---pale:#3a4046;--one:#56b4e9;--two:#f5914a;--three:#3fcf9f;--five:#e6ad3c;--six:#0f6da3}}
+const STYLE = `:root{color-scheme:light dark;--paper:light-dark(#fff,#1b1b1b);
+--ink:light-dark(#222,#eee);--soft:light-dark(#595959,#b8b8b8);--line:light-dark(#9a9a9a,#7d7d7d);
+--pale:light-dark(#e4e9ee,#3a4046);--one:light-dark(#0072b2,#56b4e9);
+--two:light-dark(#d55e00,#f5914a);--three:light-dark(#008f68,#3fcf9f);
+--five:light-dark(#b87a00,#e6ad3c);--six:light-dark(#56b4e9,#0f6da3)}
 text{font:12px system-ui,sans-serif;fill:var(--ink)}.middle{text-anchor:middle}
 .end{text-anchor:end}.soft{fill:var(--soft)}.bold{font-weight:600}
 .frame{fill:none;stroke:var(--line)}.mark{fill:none;stroke:var(--two);stroke-width:2.5}
