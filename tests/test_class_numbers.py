@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import unicodedata
 
 import keras
 import nbformat
@@ -150,13 +151,17 @@ def test_a_class_gets_its_notebooks_and_its_grades(tmp_path, monkeypatch):
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
     assert "class is 'a b'; allowed: up to 40 letters" in write("a b").stderr
-    done = write("class7")
+    done = write("3반")
     assert "05_vgg: 2 exercises with other numbers" in done.stdout, done.stderr
-    folder = tmp_path / "notebooks/assignments_class7"
+    folder = tmp_path / "notebooks/assignments_3반"
     assert sorted(file.stem for file in folder.iterdir()) == NAMES
     text = (folder / "05_vgg.ipynb").read_text(encoding="utf-8")
     assert "checks.for_class(" in text and "12, 24, 48, 96 and 96 channels" not in text
 
+    monkeypatch.setattr(checks, "CLASS", "")
+    monkeypatch.setattr(checks, "VARIED", {})
+    checks.for_class(unicodedata.normalize("NFD", "3반"))
+    assert checks.CLASS == "3반"
     monkeypatch.setattr(checks, "CLASS", "class7")
     result = grade.Result("x")
     first = grade.plan(["def design():\n    return []"], "05_vgg", result)[0]

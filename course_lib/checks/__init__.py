@@ -22,6 +22,7 @@ import json
 import re
 import textwrap
 import traceback
+import unicodedata
 import zlib
 from dataclasses import dataclass
 from importlib import resources
@@ -136,7 +137,8 @@ def for_class(name):
             imported with the numbers of another class.
     """
     global CLASS
-    if not re.fullmatch(r"[\w-]{1,40}", name, re.ASCII):
+    name = unicodedata.normalize("NFC", name)  # one name has one set of numbers on every system
+    if not re.fullmatch(r"[\w-]{1,40}", name):
         raise ValueError(f"class is {name!r}; allowed: up to 40 letters, digits, '-' and '_'.")
     if VARIED and name != CLASS:
         raise ValueError(
