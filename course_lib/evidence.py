@@ -206,7 +206,7 @@ def decide(low, high, *, effect=None, within=None, finished=True):
 
 
 def _count(side, what):
-    """Return a count of a registered network, or of its blocks; "3 * 9" stands for 27."""
+    """Return a count of a registered network, its blocks or layers; "3 * 9" stands for 27."""
     if isinstance(side, (int, float)):
         return side
     if isinstance(side, str) and re.fullmatch(r"[\d\se.+*/()-]+", side):
@@ -218,7 +218,8 @@ def _count(side, what):
     side = {"network": side} if isinstance(side, str) else side
     counted = _audited(side["network"], json.dumps(side.get("changes", {})))
     rows = counted.blocks() if "blocks" in side else counted.rows
-    rows = [row for row in rows if re.fullmatch(side.get("blocks", ".*"), row.path)]
+    wanted = side.get("blocks") or side.get("layers", ".*")
+    rows = [row for row in rows if re.fullmatch(wanted, row.path)]
     return COUNTS[what](rows)
 
 
@@ -348,9 +349,14 @@ def describe(run, records):
     if recipe.get("weight_decay"):
         words.append(f"decay {recipe['weight_decay']}")
     words.append(f"seeds {', '.join(str(record['seed']) for record in records)}")
-    devices = {r["device"].get("accelerator", r["device"]["processor"]) for r in records}
+    devices = {_device(record["device"]) for record in records}
     words.append(" and ".join(sorted(devices)))
     return "; ".join(words)
+
+
+def _device(device):
+    """Return what computed, in words; early records from a GPU do not name it."""
+    return device.get("accelerator") or ("a GPU" if device["kind"] == "gpu" else device["processor"])
 
 
 def _asked(verdict):

@@ -247,8 +247,18 @@ def test_counts_are_of_registered_networks_or_arithmetic():
     assert evidence._count("mlp_small", "parameters") == 101_770
     side = {"network": "mlp_small", "changes": {"hidden": [10]}, "blocks": "hidden1"}
     assert evidence._count(side, "multiply-adds") == 7840
+    side = {"network": "resnet_small", "layers": "stage.*"}
+    rest = {"network": "resnet_small", "layers": "(?!stage).*"}
+    parts = [evidence._count(one, "multiply-adds") for one in (side, rest)]
+    assert parts[0] > 0 and sum(parts) == evidence._count("resnet_small", "multiply-adds")
     with pytest.raises(ValueError, match="no network is called"):
         evidence._count("__import__('os')", "parameters")
+
+
+def test_what_computed_is_named():
+    assert evidence._device({"kind": "cpu", "processor": "P", "cores": 2}) == "P"
+    assert evidence._device({"kind": "gpu", "processor": "P", "cores": 2}) == "a GPU"
+    assert evidence._device({"kind": "gpu", "processor": "P", "accelerator": "G"}) == "G"
 
 
 # ---- the committed ledgers
