@@ -315,7 +315,7 @@ def _place(figure, labels):
 OUTCOME_COLOURS = {"+": "#00734F", "-": "#B34700", "0": "#444444", "?": "#8A6500", ".": "#6B6B6B"}
 
 
-def forest(groups, title, tick="the paper"):
+def forest(groups, title, tick="the paper", waiting=0):
     """Draw comparisons as a forest plot: one row each, a dot with its interval, and the outcome.
 
     The tick in a row is the effect that the paper reports, or that is asked for; a claim of
@@ -329,6 +329,7 @@ def forest(groups, title, tick="the paper"):
             a logarithmic scale around 1.
         title: above the rows.
         tick: what the legend calls the effects.
+        waiting: how many tests have no row, since their trainings are missing; a line says so.
 
     Returns:
         The figure.
@@ -388,7 +389,13 @@ def forest(groups, title, tick="the paper"):
         marks.append(Line2D([], [], color="black", label=tick, **look))
     if bands:
         marks.append(Line2D([], [], color="0.85", linewidth=9, label="asked for"))
-    figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=8.5)
+    look = {"ncols": 3, "fontsize": 8.5, "alignment": "left", "title_fontsize": 8.5}
+    legend = figure.legend(handles=marks, loc="outside lower left", **look)
+    if waiting:
+        one = waiting == 1
+        tests = "1 further test waits for its" if one else f"{waiting} further tests wait for their"
+        legend.set_title(f"{tests} trainings (table below)")
+        legend.get_title().set_color("0.35")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
