@@ -229,8 +229,8 @@ def test_an_effect_is_called_the_papers_where_a_paper_has_one(case):
 
 
 def test_a_test_without_runs_is_no_row_of_the_forest_plot_and_a_line_counts_it(case, monkeypatch):
-    found = case([10, 10.2, 9.8], [13, 13.1, 12.9])
     waiting = case([10, 10.1], [13, 13.1])
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9])
     assert waiting.forest("toy") is None
     figure = (found + waiting + waiting).forest("toy")
     assert figures.collisions(figure) == []
@@ -243,7 +243,7 @@ def test_a_test_without_runs_is_no_row_of_the_forest_plot_and_a_line_counts_it(c
     waiting.draw("toy")
     (found + waiting).draw("toy")
     assert sent[0] is waiting
-    assert sent[1]["text/plain"] == f"[figure: {found + waiting}]"
+    assert sent[1]["text/plain"] == f"[figure: {found[0]}\n{waiting[0]}]"
 
 
 def test_factors_and_closeness(case):
