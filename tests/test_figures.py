@@ -307,6 +307,7 @@ DRAWN = {
             "2ee589d7",
             "call-code",
             "73489ecf",
+            "changes",
             "36d6852a",
             "08eba4ed",
             "904ee6bb",

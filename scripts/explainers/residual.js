@@ -1,6 +1,6 @@
 // The norm of the gradient of 32 layers, plain and residual, before and after training.
 const [LEFT, WIDE, TOP, HIGH] = [64, 560, 14, 250];
-// The colours of figures.LOOK, as far from the paper as words must be.
+// The colours of figures.LOOK, darker or lighter as words need it.
 const KINDS = {
   plain32: ["light-dark(#737373,#a6a6a6)", "plain"],
   residual32: ["light-dark(#a8558a,#e09fc4)", "residual"],
