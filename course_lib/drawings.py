@@ -552,7 +552,7 @@ def _legend(layout, width):
         x += wide
     note = "slab: height = pixels a side (numbers above), thickness = channels, both logarithmic"
     if layout.large:
-        note = "grey words: what follows the layer"
+        note = "grey words: normalisation and activation beside the layer"
     if x + text_width(note, size) > width:
         x, y = 0, y - 15
     pen.text(x, y, note, size, GREY, "left", "center")

@@ -307,22 +307,42 @@ class Verdicts(list):
             lines += [*(f"- {run}" for run in runs), "", "</details>"]
         return "\n".join(lines)
 
+    def compared(self):
+        """Return those that compare runs."""
+        return Verdicts(v for v in self if v.kind in ("trained", "measured"))
+
     def forest(self, title):
         """Draw those that compare runs: `figures.forest`, a scale for each unit.
 
-        A row whose runs are missing has its outcome and no interval.
+        A test whose runs are missing has no row; a line says how many there are.
+
+        Returns:
+            The figure, or None where no test has its runs.
         """
         from course_lib import figures
 
-        groups = {}
-        for v in self:
-            if v.kind in ("trained", "measured"):
-                numbers = [math.nan if x is None else x for x in (v.difference, v.low, v.high)]
+        compared, groups = self.compared(), {}
+        for v in compared:
+            if v.difference is not None:
                 label = re.sub(r" \(.*\)$", "", v.says)
-                row = (label, *numbers, v.effect, f"{SIGNS[v.outcome]} {v.outcome}")
-                groups.setdefault(v.unit, []).append(row)
-        printed = any(verdict.paper for verdict in self)
-        return figures.forest(groups, title, "the paper" if printed else "effect asked for")
+                row = (label, v.difference, v.low, v.high, v.effect)
+                groups.setdefault(v.unit, []).append((*row, f"{SIGNS[v.outcome]} {v.outcome}"))
+        if not groups:
+            return None
+        tick = "the paper" if any(verdict.paper for verdict in self) else "effect asked for"
+        return figures.forest(groups, title, tick, len(compared) - sum(map(len, groups.values())))
+
+    def draw(self, title):
+        """Display the forest plot, or where no test has its runs the table alone."""
+        from IPython.display import display
+
+        from course_lib import figures
+
+        figure = self.forest(title)
+        if figure is None:
+            display(self)
+        else:
+            figures.show(figure, repr(self.compared()))
 
 
 def describe(run, records):

@@ -4,11 +4,11 @@ The files are in course_lib/explainers; `scripts/explainers.py` writes them from
 trained weights and records. Each can also be opened from its folder in a browser.
 """
 
+import base64
 import html
 import importlib.resources
 import json
 import re
-from urllib.parse import quote
 
 HERE = importlib.resources.files("course_lib") / "explainers"
 STATIC = re.compile(r'<div id="picture"[^>]*>(<svg .*?</svg>)</div>', re.S)
@@ -44,7 +44,7 @@ class Explainer:
 
     def _repr_html_(self):
         svg = self.picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        source = "data:image/svg+xml," + quote(svg, safe=" =:/;,()'.!*")
+        source = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
         still = f'<img src="{source}" alt="{html.escape(self.alt)}" style="width:100%">'
         note = "<p>It can be touched where scripts run: run this cell in JupyterLab or Colab.</p>"
         return (

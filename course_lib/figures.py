@@ -10,18 +10,33 @@ from textwrap import fill
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch, Rectangle
-from matplotlib.text import Text
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.text import Annotation, Text
 from matplotlib.ticker import LogLocator, NullLocator
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, ScaledTranslation
 
-from course_lib.metrics import pareto_front
+from course_lib.metrics import half_interval, pareto_front
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-EIGHT = (*COLOURS, "#8C6D31")  # the eight networks, in the order of their chapters
+EIGHT = (*COLOURS, "#8C6D31")
 DASHES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# The colour and the marker of a network, the same in every chapter.
+LOOK = dict(
+    alexnet=(EIGHT[0], MARKERS[0]),
+    vgg=(EIGHT[1], MARKERS[1]),
+    googlenet=(EIGHT[2], MARKERS[2]),
+    resnet=(EIGHT[3], MARKERS[3]),
+    residual=(EIGHT[3], MARKERS[3]),
+    densenet=(EIGHT[4], MARKERS[4]),
+    mobilenet=(EIGHT[5], MARKERS[5]),
+    squeezenet=(EIGHT[6], MARKERS[6]),
+    shufflenet=(EIGHT[7], MARKERS[7]),
+    plain=("#737373", "h"),
+)
 
 matplotlib.rcParams.update(
     {
@@ -69,54 +84,119 @@ def show(figure, alt):
     )
 
 
-def curves(lines, x_label, y_label, title, axes=None, markers=True, log_y=False, ends=False):
+def looks(names):
+    """Return {name: (colour, marker)}: the network's of `LOOK` where a name begins with a network's
+    name, such as "ResNet, 20 layers"; the other names share what is left, in turn."""
+    own = {}
+    for name in names:
+        found = (look for word, look in LOOK.items() if str(name).lower().startswith(word))
+        own[name] = next(found, None)
+    left = [look for look in zip(EIGHT, MARKERS) if look not in own.values()]
+    left = cycle(left or [("#444444", "p")])
+    return {name: look or next(left) for name, look in own.items()}
+
+
+def _ink(colour):
+    """Return a colour darker, for words, which are thinner than marks."""
+    return tuple(0.72 * part for part in to_rgb(colour))
+
+
+def curves(
+    lines, x_label, y_label, title, axes=None, markers=True, log_y=False, spread=None, ends=None
+):
     """Draw one line a name.
+
+    An axis of values that does not begin at 0 has two strokes at its foot.
 
     Args:
         lines: {name: (x, y)} or {name: y}, where x counts from 1.
         axes: where to draw; None makes a new figure.
-        ends: True writes the names beside the lines' ends, in place of a legend.
+        spread: {name: half length of the 95 % interval at each point}, drawn as a band, of more
+            than four lines as bars; or None.
+        ends: True writes the names beside the lines' ends, in place of a legend. None does so for
+            two to four lines in a figure of one panel.
 
     Returns:
         The figure.
     """
     if axes is None:
         _, axes = canvas()
-    looks = zip(cycle(EIGHT), cycle(DASHES), cycle(MARKERS))
-    for (name, line), (colour, dash, marker) in zip(lines.items(), looks):
+    drawn = []
+    for (name, (colour, marker)), dash in zip(looks(lines).items(), cycle(DASHES)):
+        line = lines[name]
         x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
         marker = marker if markers else None
-        axes.plot(x, y, dash, color=colour, marker=marker, markersize=4, label=name)
+        drawn += axes.plot(x, y, dash, color=colour, marker=marker, markersize=4, label=name)
+        if spread and len(lines) > 4:
+            axes.errorbar(x, y, spread[name], fmt="none", ecolor=colour, elinewidth=1, capsize=2)
+        elif spread:
+            low, high = np.asarray(y) - spread[name], np.asarray(y) + spread[name]
+            axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if log_y:
         axes.set_yscale("log")
+    axes.add_artist(_Cut(axes, "y"))
+    if axes.dataLim.x0 > 1:  # else it counts from 1
+        axes.add_artist(_Cut(axes, "x"))
+    if ends is None:
+        ends = 2 <= len(lines) <= 4 and len(axes.figure.axes) == 1
     if ends:
-        _name_ends(axes)
+        for line in drawn:
+            points = [point for point in line.get_xydata() if np.isfinite(point).all()]
+            if points:
+                axes.add_artist(_End(line, max(points, key=lambda point: point[0])))
     elif len(lines) > 1:
         axes.legend()
     return axes.figure
 
 
-def _name_ends(axes):
-    """Write each line's name at the right, near the height of its end, joined by a thin line."""
-    drawn = [line for line in axes.lines if not line.get_label().startswith("_")]
-    axes.figure.draw_without_rendering()
-    ends = [line.get_xydata()[-1] for line in drawn]
-    heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]
-    least = 13 / 72 * axes.figure.dpi / axes.bbox.height  # between two names
-    places, order = heights.copy(), np.argsort(heights)
-    for below, above in zip(order, order[1:]):
-        places[above] = max(places[above], places[below] + least)
-    places -= max(0.0, places[order[-1]] - 1)  # the pile may not leave the axes at the top
-    for above, below in zip(order[::-1], order[-2::-1]):
-        places[below] = min(places[below], places[above] - least)
-    for line, end, place in zip(drawn, ends, places):
-        look = {"color": line.get_color(), "linewidth": 0.6, "clip_on": False}
-        look |= {"axesA": axes, "axesB": axes}
-        leader = ConnectionPatch(end, (1.03, place), "data", "axes fraction", **look)
-        axes.add_artist(leader)
-        look = {"color": line.get_color(), "va": "center", "transform": axes.transAxes}
-        axes.text(1.04, place, line.get_label(), **look)
+class _End(Annotation):
+    """The name of a line at the right of its axes, near the height of its end, wherever that is
+    when the figure is drawn; a dotted line joins the two."""
+
+    def __init__(self, line, end):
+        look = {"arrowstyle": "-", "linestyle": ":", "color": "0.55", "linewidth": 0.9}
+        look |= {"shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
+        look = {"arrowprops": look, "annotation_clip": False, "clip_on": False, "va": "center"}
+        name = fill(line.get_label(), 22, break_on_hyphens=False)
+        super().__init__(name, end, (1.03, 1), "data", "axes fraction", **look)
+        self.set_color(_ink(line.get_color()))
+
+    def update_positions(self, renderer):
+        names = [text for text in self.axes.texts if isinstance(text, _End)]
+        points = self.axes.transData.transform([name.xy for name in names])
+        heights = self.axes.transAxes.inverted().transform(points)[:, 1].clip(0, 1)
+        line = 13 / 72 * self.axes.figure.dpi / self.axes.bbox.height
+        sizes = [line * (1 + name.get_text().count("\n")) for name in names]
+        places, order = heights.copy(), np.argsort(heights, kind="stable")
+        for below, above in zip(order, order[1:]):
+            least = places[below] + (sizes[below] + sizes[above]) / 2
+            places[above] = max(places[above], least)
+        places -= max(0.0, places[order[-1]] - 1)  # the pile may not leave the axes at the top
+        for above, below in zip(order[::-1], order[-2::-1]):
+            most = places[above] - (sizes[below] + sizes[above]) / 2
+            places[below] = min(places[below], most)
+        self.set_position((1.03, places[names.index(self)]))
+        super().update_positions(renderer)
+
+
+class _Cut(PathPatch):
+    """Two slanting strokes at the foot of an axis that is cut: linear, and without 0."""
+
+    def __init__(self, axes, which):
+        strokes = [(-0.05, 0.04), (0.05, 0.08), (-0.05, 0.08), (0.05, 0.12)]  # inches
+        strokes = strokes if which == "y" else [(y, x) for x, y in strokes]
+        codes = [Path.MOVETO, Path.LINETO] * 2
+        super().__init__(Path(strokes, codes), fill=False, linewidth=1, clip_on=False, zorder=3)
+        corner = ScaledTranslation(0, 0, axes.transAxes)
+        self.set_transform(axes.figure.dpi_scale_trans + corner)
+        self.which = which
+
+    def draw(self, renderer):
+        axis = {"x": self.axes.xaxis, "y": self.axes.yaxis}[self.which]
+        low, high = sorted(axis.get_view_interval())
+        if axis.get_scale() == "linear" and not low <= 0 <= high:
+            super().draw(renderer)
 
 
 def bars(values, y_label, title, spread=None, axes=None, number="{:.1f}"):
@@ -151,18 +231,16 @@ def dots(groups, x_label, title, axes=None):
     Returns:
         The figure.
     """
-    from scipy import stats
-
     if axes is None:
         _, axes = canvas(height=1.2 + 0.45 * len(groups))
     for place, values in enumerate(groups.values()):
-        values = np.asarray(values, "float64")
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
         axes.plot(values, [place] * len(values), "o", color=COLOURS[0], alpha=0.6, markersize=5)
-        axes.errorbar(values.mean(), place + 0.25, xerr=half, fmt="|", color=COLOURS[1], capsize=3)
+        look = {"fmt": "|", "color": COLOURS[1], "capsize": 3}
+        axes.errorbar(np.mean(values), place + 0.25, xerr=half_interval(values), **look)
     axes.set_yticks(range(len(groups)), groups)
     axes.invert_yaxis()
     axes.set(xlabel=x_label, title=title)
+    axes.add_artist(_Cut(axes, "x"))
     return axes.figure
 
 
@@ -207,15 +285,18 @@ def scatter(points, x_label, y_label, title, log_x=False, below=(), axes=None):
     """
     if axes is None:
         _, axes = canvas()
-    for (name, (x, y)), colour, marker in zip(points.items(), cycle(COLOURS), cycle(MARKERS)):
-        axes.plot(x, y, marker, color=colour, markersize=8)
+    for name, (colour, marker) in looks(points).items():
+        axes.plot(*points[name], marker, color=colour, markersize=8)
         place = (6, -14) if name in below else (6, 6)
-        axes.annotate(name, (x, y), xytext=place, textcoords="offset points")
+        look = {"textcoords": "offset points", "color": _ink(colour)}
+        axes.annotate(name, points[name], xytext=place, **look)
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     if log_x:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(0.15)
+    for which in "xy":
+        axes.add_artist(_Cut(axes, which))
     return axes.figure
 
 
@@ -236,18 +317,19 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    figure, grid = canvas(rows, columns, 4.1 * columns, 3.4 * rows, squeeze=False, sharey=True)
+    size = (4.1 * columns, 3.4 * rows) if len(panels) > 1 else (7.0, 4.2)
+    figure, grid = canvas(rows, columns, *size, squeeze=False, sharey=True)
     labels = []
     for axes, (cost, points) in zip(grid.flat, panels.items()):
-        for (name, point), colour, marker in zip(points.items(), cycle(EIGHT), cycle(MARKERS)):
-            if point is None:
+        for name, (colour, marker) in looks(points).items():
+            if points[name] is None:
                 continue
-            x, y = point
+            x, y = points[name]
             error = spread[name] if spread else 0
             face = "white" if name in hollow else colour
             look = {"color": colour, "markerfacecolor": face, "markersize": 7, "capsize": 2}
             axes.errorbar(x, y, error or None, fmt=marker, elinewidth=1, **look)
-            labels.append((axes, name, x, y, error))
+            labels.append((axes, name, x, y, error, colour))
         x, y = np.array([point for point in points.values() if point], float).T
         front = pareto_front(x, y if high else -y)
         axes.plot(x[front], y[front], "--", color="grey", linewidth=1, zorder=0, label="front")
@@ -258,6 +340,7 @@ def trade_off(panels, y_label, title, *, high=True, spread=None, hollow=(), colu
         axes.xaxis.set_major_formatter("{x:,g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(0.18)
+        axes.add_artist(_Cut(axes, "y"))
     for axes in grid[:, 0]:
         axes.set_ylabel(y_label)
     for axes in grid.flat[len(panels) :]:
@@ -280,7 +363,11 @@ _PLACES = [
 
 
 def _place(figure, labels):
-    """Write each name beside its point, in the first place that is inside and free."""
+    """Write each name beside its point, in the first place that is inside and free.
+
+    Args:
+        labels: (axes, name, x, y, half length of the error bar, colour) of each.
+    """
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -288,16 +375,17 @@ def _place(figure, labels):
     for axes in {id(axes): axes for axes, *_ in labels}.values():
         own = [label[1:] for label in labels if label[0] is axes]
         taken = []
-        for _, x, y, error in own:
+        for _, x, y, error, _ in own:
             low, high = axes.transData.transform([(x, y - error), (x, y + error)])
             taken.append(Bbox([low - half, high + half]))
         lines = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
         lines = [line for line in lines if len(line.vertices) > 1]
-        for name, x, y, _ in own:
-            tried = []
+        for name, x, y, _, colour in own:
+            tried, where = [], {"textcoords": "offset points", "fontsize": 9}
+            where["color"] = _ink(colour)
             for right, up, horizontal, vertical in _PLACES:
-                look = {"ha": horizontal, "va": vertical, "fontsize": 9}
-                text = axes.annotate(name, (x, y), (right, up), textcoords="offset points", **look)
+                look = {"ha": horizontal, "va": vertical, **where}
+                text = axes.annotate(name, (x, y), (right, up), **look)
                 box = text.get_window_extent(renderer)
                 bad = 2 * box.count_overlaps(taken)
                 bad += 2 * any(not axes.bbox.contains(*corner) for corner in box.corners())
@@ -315,7 +403,7 @@ def _place(figure, labels):
 OUTCOME_COLOURS = {"+": "#00734F", "-": "#B34700", "0": "#444444", "?": "#8A6500", ".": "#6B6B6B"}
 
 
-def forest(groups, title, tick="the paper"):
+def forest(groups, title, tick="the paper", waiting=0):
     """Draw comparisons as a forest plot: one row each, a dot with its interval, and the outcome.
 
     The tick in a row is the effect that the paper reports, or that is asked for; a claim of
@@ -329,6 +417,7 @@ def forest(groups, title, tick="the paper"):
             a logarithmic scale around 1.
         title: above the rows.
         tick: what the legend calls the effects.
+        waiting: how many tests have no row, since their trainings are missing; a line says so.
 
     Returns:
         The figure.
@@ -388,7 +477,13 @@ def forest(groups, title, tick="the paper"):
         marks.append(Line2D([], [], color="black", label=tick, **look))
     if bands:
         marks.append(Line2D([], [], color="0.85", linewidth=9, label="asked for"))
-    figure.legend(handles=marks, loc="outside lower left", ncols=3, fontsize=8.5)
+    look = {"ncols": 3, "fontsize": 8.5, "alignment": "left", "title_fontsize": 8.5}
+    legend = figure.legend(handles=marks, loc="outside lower left", **look)
+    if waiting:
+        one = waiting == 1
+        tests = "1 further test waits for its" if one else f"{waiting} further tests wait for their"
+        legend.set_title(f"{tests} trainings (table below)")
+        legend.get_title().set_color("0.35")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
@@ -407,7 +502,7 @@ def collisions(figure):
             hidden.update([] if axes.axison else [id(axis.label)])
     texts = [text for text in figure.findobj(Text) if id(text) not in hidden]
     texts = [text for text in texts if text.get_visible() and text.get_text().strip()]
-    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts]
+    boxes = [(text.get_text(), Text.get_window_extent(text, renderer)) for text in texts]
     faults = []
     for i, (words, box) in enumerate(boxes):
         outside = box.x0 < -1 or box.y0 < -1

@@ -364,7 +364,7 @@ def receptive_field(layers, side=28, unit=None):
         for (_, kernel, _), step in zip(layers[:k], steps):
             field += (kernel - 1) * round(step)
         name, what = ("image", f"{side} pixels") if not k else (layers[k - 1][0], f"sees {field}")
-        pen.text(x, 24, name, 9)
+        pen.text(x, 0.45 * cell + 8, name, 9, va="bottom")
         pen.text(x, -cell * side - 4, what, 9, MARK if k else INK, weight="bold" if k else "normal")
         if k:
             kernel, stride = layers[k - 1][1:]

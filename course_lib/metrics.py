@@ -97,6 +97,17 @@ def confidence_interval(error, n, z=1.96):
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def half_interval(runs):
+    """Return half the length of the 95 % interval of the mean of several runs (Student's t).
+
+    Args:
+        runs: one number a run, or (runs, ...) for many means at once; at least two runs.
+    """
+    from scipy import stats
+
+    return stats.t.ppf(0.975, len(runs) - 1) * stats.sem(runs, axis=0)
+
+
 def pareto_front(costs, values):
     """Return which contenders none beats: no other is at most as costly and better.
 

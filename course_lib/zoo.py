@@ -11,16 +11,17 @@ import numpy as np
 from course_lib import weights as trained
 from course_lib.arguments import check_choice
 
-PAPERS = (
-    "alexnet",
-    "vgg",
-    "googlenet",
-    "resnet",
-    "densenet",
-    "mobilenet",
-    "squeezenet",
-    "shufflenet",
-)
+TITLES = {  # as the papers write them, in the order of the chapters
+    "alexnet": "AlexNet",
+    "vgg": "VGG",
+    "googlenet": "GoogLeNet",
+    "resnet": "ResNet",
+    "densenet": "DenseNet",
+    "mobilenet": "MobileNet",
+    "squeezenet": "SqueezeNet",
+    "shufflenet": "ShuffleNet",
+}
+PAPERS = tuple(TITLES)
 MODULES = ("mlp", "convolution", *PAPERS)  # in the order of the chapters
 
 

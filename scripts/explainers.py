@@ -249,7 +249,7 @@ def scrubber():
             part: [[round(100 * (1 - row[key]), 2) for row in run["epochs"]] for run in runs]
             for part, key in (("training", "accuracy"), ("validation", "val_accuracy"))
         }
-        networks.append({"name": runs[0]["network"], **errors})
+        networks.append({"name": zoo.TITLES[word], **errors})
     words = "From the records long of chapters 04 to 11, the mean of each network's recorded seeds"
     return {"made": {"words": words}, "networks": networks}
 
@@ -290,7 +290,7 @@ def gradcam():
             for answer, row, one in zip(answers, picked, maps / most)
         ]
         layer = probes.fine_layer(model).name
-        networks.append({"name": f"{word}_small", "layer": layer, "side": side, "seen": seen})
+        networks.append({"name": zoo.TITLES[word], "layer": layer, "side": side, "seen": seen})
     pictures = [{"name": names[labels[i]], "pixels": to_grey(images[i])} for i in chosen]
     words = "From the weights that the course ships; test pictures " + ", ".join(map(str, chosen))
     files = {name: weights.read(name)[1]["shipped"]["sha256"][:8] for name in weights.shipped()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from course_lib import evidence, experiments, ledger
+from course_lib import evidence, experiments, figures, ledger
 from course_lib.evidence import CONTRADICTS, HOLDS, UNDECIDED, UNSEEN, UNTESTED
 
 
@@ -226,6 +226,24 @@ def test_an_effect_is_called_the_papers_where_a_paper_has_one(case):
         found = case([10, 10.2, 9.8], [13, 13.1, 12.9], replaced=('"2 points"', f'"{number}"'))
         (legend,) = found.forest("toy").legends
         assert [text.get_text() for text in legend.get_texts()][1:] == [name]
+
+
+def test_a_test_without_runs_is_no_row_of_the_forest_plot_and_a_line_counts_it(case, monkeypatch):
+    waiting = case([10, 10.1], [13, 13.1])
+    found = case([10, 10.2, 9.8], [13, 13.1, 12.9])
+    assert waiting.forest("toy") is None
+    figure = (found + waiting + waiting).forest("toy")
+    assert figures.collisions(figure) == []
+    assert [text.get_text() for text in figure.axes[0].texts] == ["+ holds here"]
+    words = "2 further tests wait for their trainings (table below)"
+    assert figure.legends[0].get_title().get_text() == words
+    assert found.forest("toy").legends[0].get_title().get_text() == ""
+    sent = []
+    monkeypatch.setattr("IPython.display.display", lambda one, **kwargs: sent.append(one))
+    waiting.draw("toy")
+    (found + waiting).draw("toy")
+    assert sent[0] is waiting
+    assert sent[1]["text/plain"] == f"[figure: {found[0]}\n{waiting[0]}]"
 
 
 def test_factors_and_closeness(case):

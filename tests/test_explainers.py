@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 
 import explainers as maker
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from test_browser import FLAGS, chromium
 from test_notebook_form import TIMING
 
-from course_lib import explainers, weights
+from course_lib import explainers, figures, weights, zoo
 
 NAMES = list(maker.IDEAS)
 
@@ -69,6 +70,16 @@ def test_a_terminal_gets_one_line_and_a_notebook_the_same_twice(name):
     html = shown._repr_html_()
     assert html == explainers.show(name)._repr_html_()
     assert not TIMING.search(html), "tests/test_notebook_form.py takes this for a time"
+    still = re.search('src="data:image/svg\\+xml;base64,([^"]*)"', html)[1]
+    assert b64decode(still).decode().partition(">")[2] == shown.picture.partition(">")[2]
+
+
+def test_eight_networks_are_called_as_their_papers_call_them():
+    for name in ("scrubber", "gradcam"):
+        called = [one["name"] for one in maker.stored(name)["networks"]]
+        assert called == list(zoo.TITLES.values())
+    look = {word: figures.LOOK[word][0].lower() for word in ("plain", "resnet")}
+    assert look["plain"] in static("residual")[0], "the look of chapter 07"
 
 
 def test_an_unknown_name_is_refused_with_those_there_are():

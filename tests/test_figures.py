@@ -1,11 +1,24 @@
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
+from notebook_tools import NOTEBOOKS
 from PIL import Image
+from scipy import stats
 
-from course_lib import figures
+from course_lib import (
+    benchmarks,
+    evidence,
+    experiments,
+    figures,
+    ledger,
+    metrics,
+    rich,
+    training,
+    zoo,
+)
 
 
 def shown(figure, alt, monkeypatch):
@@ -142,7 +155,8 @@ def test_names_at_the_ends_of_lines_do_not_meet_and_have_their_lines_colour():
     assert figures.collisions(figure) == []
     names = {text.get_text(): text for text in figure.axes[0].texts}
     assert list(names) == list(lines)
-    assert [text.get_color() for text in names.values()] == list(figures.EIGHT)
+    assert [text.arrowprops["linestyle"] for text in names.values()] == [":"] * 8, "no curves"
+    assert [line.get_color() for line in figure.axes[0].lines] == list(figures.EIGHT)
     heights = [text.get_position()[1] for text in names.values()]
     assert heights == sorted(heights), "the names stand in the order of the ends"
 
@@ -175,3 +189,147 @@ def test_maps_over_pictures_share_one_scale_and_the_marked_have_a_frame():
     assert [axes.images[1].get_clim() for axes in drawn] == [(0, 4)] * 3
     assert [len(axes.patches) for axes in drawn] == [0, 1, 0]
     assert figures.collisions(figure) == []
+
+
+def test_a_network_has_one_look_wherever_its_name_begins_a_name():
+    assert set(zoo.PAPERS) <= set(figures.LOOK)
+    assert len(set(map(figures.LOOK.get, zoo.PAPERS))) == 8
+    found = figures.looks(["other", "VGG-16", "resnet", "DenseNet, 28 layers", "plain, 20", "more"])
+    for name, word in (
+        ("VGG-16", "vgg"),
+        ("resnet", "resnet"),
+        ("DenseNet, 28 layers", "densenet"),
+    ):
+        assert found[name] == figures.LOOK[word]
+    assert found["plain, 20"] == figures.LOOK["plain"]
+    assert len(set(found.values())) == 6, "a name that is no network's has no network's look"
+    assert len(set(figures.looks([*zoo.PAPERS, "yours"]).values())) == 9
+    points = {"shufflenet": (1, 2), "vgg": (2, 1)}
+    for figure in (
+        figures.scatter(points, "x", "y", "T"),
+        figures.trade_off({"x": points}, "y", "T"),
+        figures.curves({name: ([1, 2], point) for name, point in points.items()}, "x", "y", "T"),
+    ):
+        drawn = {line.get_color(): line.get_marker() for line in figure.axes[0].lines}
+        for word in points:
+            colour, marker = figures.LOOK[word]
+            assert drawn[colour] == marker
+
+
+def test_two_to_four_lines_are_named_at_their_ends_and_more_or_several_panels_in_a_legend():
+    lines = {name: [k, 2 * k] for k, name in enumerate("abcde")}
+    for count in (1, 2, 4, 5):
+        some = dict(list(lines.items())[:count])
+        axes = figures.curves(some, "x", "y", "T").axes[0]
+        assert len(axes.texts) == (count if count in (2, 4) else 0)
+        assert bool(axes.get_legend()) == (count == 5)
+    figure, panels = figures.canvas(1, 2)
+    figures.curves({"a": [1, 2], "b": [2, 1]}, "x", "y", "T", axes=panels[0])
+    assert panels[0].get_legend() and not panels[0].texts
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_names_at_the_ends_follow_what_a_chapter_does_to_its_axes(log):
+    figure = figures.curves({"up": [1, 1000], "down": [1000, 1]}, "x", "y", "T", log_y=log)
+    axes = figure.axes[0]
+    axes.set_ylim(0.5, 4000)
+    assert figures.collisions(figure) == []
+    for name, y in (("up", 1000), ("down", 1)):
+        (text,) = [text for text in axes.texts if text.get_text() == name]
+        place = axes.transAxes.inverted().transform(axes.transData.transform((2, y)))[1]
+        assert text.get_position()[1] == pytest.approx(max(place, 0))
+
+
+def test_the_spread_is_a_band_and_of_many_lines_bars():
+    half = metrics.half_interval([[1, 2], [2, 3], [3, 7]])
+    low, high = stats.t.interval(0.95, 2, 4, stats.sem([2, 3, 7]))
+    assert [4 - half[1], 4 + half[1]] == pytest.approx([low, high])
+    (axes,) = figures.curves({"a": [2, 4]}, "x", "y", "T", spread={"a": half}).axes
+    (band,) = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(4 + half[1])
+    lines = {name: [2, 4] for name in "abcde"}
+    (axes,) = figures.curves(lines, "x", "y", "T", spread=dict.fromkeys("abcde", half)).axes
+    ends = [np.ravel([path.vertices for path in bars.get_paths()]) for bars in axes.collections]
+    assert len(ends) == 5 and all(end.max() == pytest.approx(4 + half[1]) for end in ends)
+
+
+PLOTS = {  # a plot with 4 to 8 along its axes, and those that may be cut
+    "curves": (lambda: figures.curves({"a": ([4, 8], [4, 8])}, "x", "y", "T"), "xy"),
+    "counted": (lambda: figures.curves({"a": [4, 8]}, "x", "y", "T"), "y"),
+    "scatter": (lambda: figures.scatter({"a": (4, 4), "b": (8, 8)}, "x", "y", "T"), "xy"),
+    "trade_off": (lambda: figures.trade_off({"x": {"a": (4, 4), "b": (8, 8)}}, "y", "T"), "y"),
+    "dots": (lambda: figures.dots({"a": [4, 8]}, "x", "T"), "x"),
+}
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_an_axis_without_zero_has_strokes_at_its_foot(plot):
+    make, may = PLOTS[plot]
+
+    def strokes(figure):
+        """Return the number of marks that change the picture."""
+        pictures = []
+        marks = [one for one in figure.axes[0].get_children() if type(one).__name__ == "_Cut"]
+        for mark in [None, *marks]:
+            if mark:
+                mark.set_visible(False)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="rgba", bbox_inches=None)
+            pictures.append(buffer.getvalue())
+        return sum(one != other for one, other in zip(pictures, pictures[1:]))
+
+    low = {"xlim": (3, 9), "ylim": (3, 9)}
+    zero = {"xlim": (0, 9), "ylim": (0, 9)}
+    for limits, count in ((low, len(may)), (zero, 0)):
+        figure = make()
+        limits = {name: ends for name, ends in limits.items() if name[0] in may}
+        figure.axes[0].set(**limits)
+        assert strokes(figure) == count
+
+
+# Cells of the chapters that draw from records, with what they need from the cells before.
+DRAWN = {
+    "00_start_here": ("27b478a1", "445a5960", "2c2747d4"),
+    "02_convolution": ("convolution-55", "convolution-60", "convolution-70b"),
+    "04_alexnet": ("f3301366", "838eef21", "1acea549"),
+    "05_vgg": ("fcf26819",),
+    "06_googlenet": ("f586aedd",),
+    "07_resnet": ("c07-38", "c07-39", "c07-57", "c07-61", "c07-64", "c07-blocks-figure"),
+    "08_densenet": ("57b54a46",),
+    "09_mobilenet": (
+        *("c09-forest", "22f352c6", "7597ce87", "c09-line", "4be0e3a7", "af11685c"),
+        *("37583934", "c3f2693e"),
+    ),
+    "10_squeezenet": ("sq043",),
+    "11_shufflenet": ("c48",),
+    "12_race": (
+        *(
+            "2ee589d7",
+            "call-code",
+            "73489ecf",
+            "changes",
+            "36d6852a",
+            "08eba4ed",
+            "904ee6bb",
+            "59e58996",
+        ),
+        *("23c32bec", "e38715b8", "prices-long", "ff59d423", "c8d908dc", "39778b65"),
+    ),
+}
+
+
+@pytest.mark.parametrize("chapter", DRAWN)
+def test_the_figures_of_a_chapter_can_be_read(chapter, monkeypatch):
+    """Run its cells on the committed records, without building a network."""
+    drawn = []
+    monkeypatch.setattr(figures, "show", lambda figure, alt: drawn.append(figure))
+    monkeypatch.setattr(evidence, "_count", lambda side, what: 1.0)
+    monkeypatch.setattr("IPython.display.display", lambda *args, **kwargs: None)
+    tools = (benchmarks, evidence, experiments, figures, ledger, metrics, rich, training, zoo)
+    names = {tool.__name__.rpartition(".")[2]: tool for tool in tools} | {"np": np}
+    book = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in book["cells"]}
+    for key in DRAWN[chapter]:
+        exec(cells[key], names)
+    assert drawn or ".draw(" in cells[key], "a table stands where no test has its runs"
+    assert [figures.collisions(figure) for figure in drawn] == [[]] * len(drawn)

@@ -28,7 +28,7 @@ CHAPTERS = [
     "12_race",
     "13_devices",
 ]
-MAX_LINES, MAX_BYTES = 20, 2_500_000
+MAX_LINES, MAX_BYTES = 20, 1_500_000
 IMAGE = re.compile(r"!\[[^\]]*\]\(\s*<?https?:|<img[^>]*\bsrc\s*=\s*[\"']?https?:", re.I)
 LINK = re.compile(r"\]\(\s*<?([^)\s>#]+)[^)]*\)")
 TIMING = re.compile(

@@ -62,7 +62,7 @@ idea = {
       const [x, y] = corner(n);
       const { map, answer, surety } = seen[at.sample];
       const right = answer === picture.name;
-      out += words(x, y - 8, name.replace("_small", ""), `class="bold"`);
+      out += words(x, y - 8, name, `class="bold"`);
       out += `<use href="#photo" x="${x}" y="${y}"/>`;
       out += pixels(rowsOf(map, side), x, y, SIDE / side, (value) => heat(value / 100));
       out += words(x, y + SIDE + 16, `${right ? "\u2713" : "\u2717"} ${answer.toLowerCase()}, ${surety} %`);

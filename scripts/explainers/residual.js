@@ -1,6 +1,10 @@
 // The norm of the gradient of 32 layers, plain and residual, before and after training.
 const [LEFT, WIDE, TOP, HIGH] = [64, 560, 14, 250];
-const KINDS = { plain32: ["--two", "plain"], residual32: ["--one", "residual"] };
+// The colours of figures.LOOK, darker or lighter as words need it.
+const KINDS = {
+  plain32: ["light-dark(#737373,#a6a6a6)", "plain"],
+  residual32: ["light-dark(#a8558a,#e09fc4)", "residual"],
+};
 const WHEN = ["start", "end"];
 const all = Object.values(data.norms).flatMap((one) => [...one.start.flat(), ...one.end.flat()]);
 const lowest = Math.floor(Math.log10(Math.min(...all)));
@@ -43,17 +47,17 @@ idea = {
     for (const [kind, [colour, name]] of Object.entries(KINDS)) {
       const means = data.layers.map((_, layer) => mean(seeds(kind, at, layer)));
       const points = means.map((norm, layer) => `${x(layer).toFixed(1)} ${y(norm).toFixed(1)}`);
-      const dashes = kind === "plain32" ? `stroke-dasharray="7 3"` : "";
-      out += `<polyline points="${points.join(" ")}" fill="none" stroke="var(${colour})" stroke-width="2" ${dashes}/>`;
+      const dashes = kind === "residual32" ? `stroke-dasharray="7 3"` : "";
+      out += `<polyline points="${points.join(" ")}" fill="none" stroke="${colour}" stroke-width="2" ${dashes}/>`;
       for (const norm of seeds(kind, at, at.layer)) {
-        out += `<circle cx="${middle}" cy="${y(norm).toFixed(1)}" r="3.5" fill="var(${colour})"/>`;
+        out += `<circle cx="${middle}" cy="${y(norm).toFixed(1)}" r="3.5" fill="${colour}"/>`;
       }
       ends.push({ name, colour, high: y(means[means.length - 1]) });
     }
     ends.sort((a, b) => a.high - b.high);
     ends[1].high = Math.max(ends[1].high, ends[0].high + 16);
     for (const { name, colour, high } of ends) {
-      out += words(LEFT + WIDE + 6, (high + 4).toFixed(1), name, `class="bold" style="fill:var(${colour})"`);
+      out += words(LEFT + WIDE + 6, (high + 4).toFixed(1), name, `class="bold" style="fill:${colour}"`);
     }
     for (const layer of [0, 7, 15, 23, 31]) {
       out += words(x(layer).toFixed(1), TOP + HIGH + 18, layer + 1, `class="middle soft"`);
