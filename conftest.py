@@ -1,6 +1,7 @@
 """What pytest needs here: the maintainers' scripts can be imported, and notebooks that nbval
 collects anywhere in this checkout follow tests/nbval_tolerance.py."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,14 +16,17 @@ pytest_plugins = ["nbval_tolerance"]
 
 # Long files whose tests share nothing: the workers divide them test by test.
 DIVIDED = ("test_assignments.py", "test_papers.py")
+# But the tests of one assignment share networks of the course's, which each worker makes anew.
+ASSIGNMENT = re.compile(r"test_assignments\.py::.*\b(\d\d_[a-z]+)[-\]]")
 
 
 class ByFile(LoadScopeScheduling):
-    """Keeps the tests of any other file, and the cells of a notebook, on one worker in order."""
+    """Keeps the tests of any other file, of an assignment, and of a notebook on one worker."""
 
     def _split_scope(self, nodeid):
         path = nodeid.partition("::")[0]
-        return nodeid if path.endswith(DIVIDED) else path
+        found = ASSIGNMENT.search(nodeid)
+        return found[1] if found else nodeid if path.endswith(DIVIDED) else path
 
 
 def pytest_xdist_make_scheduler(config, log):

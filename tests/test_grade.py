@@ -141,12 +141,12 @@ CLASS = {
     "loop": (
         solved(leaked=STUBBORN),
         without("leaked"),
-        "leaked: stopped after 10 s: an endless loop?",
+        "leaked: stopped after 5 s: an endless loop?",
     ),
     "loop outside": (
         solved(many_files=SOLUTIONS["many_files"] + "\n\nwhile True:\n    print('on and on')"),
         without("many_files"),
-        "a cell was left out, stopped after 10 s: an endless loop?",
+        "a cell was left out, stopped after 5 s: an endless loop?",
     ),
     "crash": (
         solved(ten_crop_test=CRASH),
@@ -179,7 +179,7 @@ def graded(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         lines = []
         patch.setattr("builtins.print", lambda *words, **_: lines.append(" ".join(words)))
-        words = ["--out", str(out), "--timeout", "10", "--jobs", "2"]
+        words = ["--out", str(out), "--timeout", "5", "--jobs", "2"]
         grade.main([str(folder), "03", *words])
     with open(out / "grades.csv", newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
@@ -241,8 +241,8 @@ FEEDBACK = {
     "deleted": "No cell defines `ten_crop_test`: it was deleted or renamed.",
     "renamed": "No cell defines `leaked`: it was deleted or renamed.",
     "syntax": "The cell does not run: SyntaxError: expected",
-    "loop": "The check did not end: stopped after 10 s: an endless loop?",
-    "loop outside": "The cell does not run: stopped after 10 s",
+    "loop": "The check did not end: stopped after 5 s: an endless loop?",
+    "loop outside": "The cell does not run: stopped after 5 s",
     "crash": "The check did not end: the kernel died",
 }
 

@@ -331,6 +331,19 @@ def feedback(result, notebook):
     )
 
 
+def processes():
+    """Return how processes start: afresh for each student, so that no run sees another's.
+
+    Where the system can fork, they come from a process that has imported this module and done
+    nothing else, since its imports take 4 seconds; on Windows each imports it again.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["course_lib.checks.grade"])
+    return context
+
+
 def grade_class(folder, number, out, timeout, jobs, group=""):
     """Grade every submission in `folder`; write grades.csv, the feedback pages and alike.csv.
 
@@ -346,10 +359,7 @@ def grade_class(folder, number, out, timeout, jobs, group=""):
     found = find_submissions(folder, notebook, out)
     out.mkdir(parents=True, exist_ok=True)
     names = list(load(notebook)["exercises"])
-    # A process each, started afresh: what one student's run leaves behind, no other sees.
-    workers = concurrent.futures.ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    )
+    workers = concurrent.futures.ProcessPoolExecutor(jobs, processes(), max_tasks_per_child=1)
     graded = []
     with open(out / "grades.csv", "w", newline="", encoding="utf-8-sig") as file, workers:
         table = csv.writer(file)
