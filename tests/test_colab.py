@@ -131,7 +131,11 @@ def colab(tmp_path):
 @pytest.mark.parametrize(("name", "way"), [("00_start_here", "address"), ("04_alexnet", "file")])
 def test_chapter_runs_in_colab(colab, request, name, way):
     path = NOTEBOOKS / f"{name}.ipynb"
-    book = nbformat.read(path, 4)
+    text = path.read_text(encoding="utf-8")
+    if name == "04_alexnet":  # what it learns in its one training does not matter here
+        assert text.count("cpu=16_000") == 1
+        text = text.replace("cpu=16_000", "cpu=500")
+    book = nbformat.reads(text, 4)
     address = ""
     if way == "address":
         address = request.getfixturevalue("checkout").as_uri()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -271,7 +272,7 @@ def test_a_network_trains_alike_on_tf_data_and_on_arrays(tmp_path, backend):
     """Keras reads ahead in ways of its own; every pass must reach the network all the same."""
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, str(tmp_path)],
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, **reference.ON_JAX, "KERAS_BACKEND": backend},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -277,6 +277,7 @@ def fitted(model, pair, rate, batch_size, epochs):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     keras.utils.set_random_seed(0)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)  # in the first step, it is traced twice
     return model.fit(*pair, batch_size, epochs, verbose=0).history
 
 
