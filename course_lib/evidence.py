@@ -376,7 +376,8 @@ def describe(run, records):
 
 def _device(device):
     """Return what computed, in words; early records from a GPU do not name it."""
-    return device.get("accelerator") or ("a GPU" if device["kind"] == "gpu" else device["processor"])
+    unnamed = "a GPU" if device["kind"] == "gpu" else device["processor"]
+    return device.get("accelerator") or unnamed
 
 
 def _asked(verdict):
