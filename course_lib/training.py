@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from course_lib import devices
 from course_lib.arguments import check, check_choice
 from course_lib.data import Pass
 from course_lib.metrics import top_k_error
@@ -34,7 +36,7 @@ class Batches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, i):
-        images, labels = self.batches[i]
+        images, labels = devices.shareable(*self.batches[i])
         return images, for_heads(labels, self.heads)
 
 
@@ -195,21 +197,27 @@ class Keeper(keras.callbacks.Callback):
         """Write everything that the next epoch depends on, in one step that cannot half happen."""
         arrays = {f"state{i}": np.asarray(v) for i, v in enumerate(self._state())}
         arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
+        if devices.process():  # the first one's file is for all
+            return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part.npz")
         np.savez(part, rows=json.dumps(self.rows), best_row=self.best_row, **arrays)
         part.replace(self.file)
 
     def restore(self, model):
-        """Put the saved state back.
+        """Put the saved state back, if there is one.
 
         Raises:
             ValueError: the file is damaged, or belongs to another model.
         """
+        content = self.file.read_bytes() if self.file.exists() else b""
+        content = devices.of_the_first(content)
+        if not content:
+            return
         self.set_model(model)
         state = self._state()
         try:
-            with np.load(self.file) as saved:
+            with np.load(io.BytesIO(content)) as saved:
                 arrays = [saved[f"state{i}"] for i in range(sum(k[:5] == "state" for k in saved))]
                 self.rows = json.loads(str(saved["rows"]))
                 self.best_row = int(saved["best_row"])
@@ -338,20 +346,23 @@ def fit(
         given = {name: value for name, value in given.items() if value is not None}
         own_pass = functools.partial(Pass, *splits.train)  # for pairs that nothing loaded
         one_pass = functools.partial(getattr(splits, "train_pass", own_pass), **given)
-        steps = len(one_pass(0))
+        first = one_pass(0)
+        steps, batch_size = len(first), first.batch_size
     else:
-        for split in (splits.train, splits.validation):
+        for split in (splits.validation, splits.train):
             images, labels = next(iter(split.take(1).as_numpy_iterator()))
             check_batch(model, images, labels)
         validation = splits.validation
-        steps = len(splits.train)
+        steps, batch_size = len(splits.train), len(labels)
+    if steps > 1:
+        devices.check_batch_size(batch_size)
     rate = learning_rate if schedule == "constant" else cosine(learning_rate, steps * epochs)
     compile_for(
         model, make_optimizer(optimizer, rate, weight_decay, decayed, averaging), label_smoothing
     )
 
     keeper = Keeper(Path(resume) if resume else None)
-    if resume and keeper.file.exists():
+    if resume:
         keeper.restore(model)
     done = len(keeper.rows)
     callbacks = [keeper] + ([Progress(epochs)] if progress else [])
@@ -370,6 +381,7 @@ def fit(
             train, validation = (
                 split.map(lambda x, y: (x, for_heads(y, heads))) for split in (train, validation)
             )
+    train, validation = devices.prepare(model, train, validation)
     interrupted = False
     try:
         model.fit(
@@ -382,6 +394,8 @@ def fit(
             callbacks=callbacks,
         )
     except KeyboardInterrupt:
+        if devices.processes() > 1:  # the others wait for this one
+            raise
         interrupted = True
         where = f"; run again to go on from {resume}" if resume else ""
         print(f"\ninterrupted after {len(keeper.rows)} of {epochs} epochs{where}")
@@ -394,13 +408,14 @@ def fit(
 def predict(model, split, batch_size=512):
     """Return (logits, labels) as NumPy arrays: (images, classes) and (images,)."""
     if isinstance(split, tuple):
-        images, labels = split
-        batches = ((images[i : i + batch_size],) for i in range(0, len(labels), batch_size))
-        logits = [np.asarray(main_output(model.predict_on_batch(*b)), "float32") for b in batches]
-        return np.concatenate(logits), np.asarray(labels)
+        starts = range(0, len(split[1]), batch_size)
+        batches = (tuple(part[i : i + batch_size] for part in split) for i in starts)
+    else:
+        batches = split.as_numpy_iterator()
     logits, labels = [], []
-    for images, truth in split.as_numpy_iterator():
-        logits.append(np.asarray(main_output(model.predict_on_batch(images)), "float32"))
+    for images, truth in batches:
+        found = np.asarray(main_output(model.predict_on_batch(images)), "float32")
+        logits.append(found[: len(images)])  # with a strategy, each device predicts all of them
         labels.append(truth)
     return np.concatenate(logits), np.concatenate(labels)
 
