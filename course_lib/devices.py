@@ -253,4 +253,5 @@ def _shareable(dataset, even):
         return tf.data.Dataset.from_tensors(batch)
 
     # Where it knows the size of a batch, TensorFlow fills one device after another with the last.
-    return dataset.enumerate().flat_map(shared)
+    batches = dataset.enumerate().flat_map(shared)
+    return batches.apply(tf.data.experimental.assert_cardinality(len(dataset)))

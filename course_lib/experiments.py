@@ -2,12 +2,13 @@
 what came out.
 
     python -m course_lib.experiments list [NAME ...]
-    python -m course_lib.experiments run NAME ... [--jobs 2] [--minutes 150]
+    python -m course_lib.experiments run NAME ... [--jobs 2] [--minutes 150] [--devices all]
     python -m course_lib.experiments verdicts [WORD ...] [--json]
 
 NAME is a chapter's word, `alexnet`, or one run of it, `alexnet/relu`. `run` trains what is missing,
 each seed in a process of its own. Stop it at any time; started again it goes on after the last
-whole epoch. Delete a record to train it again.
+whole epoch. Delete a record to train it again. `--devices all` divides each batch among all
+devices, of several hosts too, see `course_lib.devices`.
 """
 
 import argparse
@@ -249,7 +250,7 @@ def save_record(record, file):
     """Write a record as JSON, in one step that cannot half happen."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".part{os.getpid()}")
     part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     part.replace(file)
 
@@ -280,16 +281,17 @@ def surroundings():
 # ---- one training
 
 
-def train(run, seed, resume=None, progress=True):
+def train(run, seed, resume=None, progress=True, devices=()):
     """Build a run's network from a seed, train it, test it, and return the record.
 
     Args:
         run: a `Run`.
         seed: fixes the initial weights, dropout, and the order of the pictures.
         resume, progress: see `course_lib.training.fit`.
+        devices: the arguments of `course_lib.devices.use`; none for one device.
 
     Returns:
-        (record, model). The record is what `save_record` writes. "training" and "test" are
+        (record, model), the model on one device. The record is what `save_record` writes. "training" and "test" are
         measured after training, in evaluation mode, on pictures that are not augmented.
         "train_seconds" go by the clock; "processor_seconds" are what one idle core would take (on
         a GPU: what its host did). Both include the validation after each epoch.
@@ -298,21 +300,28 @@ def train(run, seed, resume=None, progress=True):
     import numpy as np
 
     from course_lib import data, training, zoo
+    from course_lib.devices import use
 
     def untrained():
         keras.utils.set_random_seed(seed)
         return zoo.build(run.network, **run.changes)
 
-    model = untrained()
     if run.start:
-        first, trained = train(load(run.word)[run.start["run"]], seed, progress=False)
+        before = load(run.word)[run.start["run"]]
+        first, trained = train(before, seed, progress=False, devices=devices)
         if first["interrupted"]:
             raise KeyboardInterrupt
-        for layer in run.start["layers"]:
-            model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
-        keras.utils.set_random_seed(seed)
-    splits = data.load(seed=seed, **run.data)
-    history = training.fit(model, splits, resume=resume, progress=progress, **run.recipe)
+    with use(*(devices or ("one",))) as used:
+        model = untrained()
+        if run.start:
+            for layer in run.start["layers"]:
+                model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
+            keras.utils.set_random_seed(seed)
+        splits = data.load(seed=seed, **run.data)
+        history = training.fit(model, splits, resume=resume, progress=progress, **run.recipe)
+    if used:
+        found, model = model.get_weights(), untrained()
+        model.set_weights(found)
     still = data.load(numpy=True, **{**run.data, "augment": False})
 
     def total(what):
@@ -325,6 +334,7 @@ def train(run, seed, resume=None, progress=True):
         "data": run.data,
         "recipe": run.recipe,
         **({"start": run.start} if run.start else {}),
+        **({"devices": used} if used else {}),
         "input": "numpy" if isinstance(splits.train, tuple) else "tf.data",
         "parameters": model.count_params(),
         **history,
@@ -348,11 +358,12 @@ def _function(name):
     return getattr(importlib.import_module(f"course_lib.{module}"), function)
 
 
-def train_and_save(run, seed):
+def train_and_save(run, seed, devices=()):
     """Train one seed of a run and write its record; return False if it was interrupted."""
-    asked = zlib.crc32(repr((run.network, run.changes, run.data, run.recipe, run.start)).encode())
+    asked = (run.network, run.changes, run.data, run.recipe, run.start, *devices)
+    asked = zlib.crc32(repr(asked).encode())
     resume = Path("runs") / f"{run.word}_{run.label}_seed{seed}_{asked:08x}.npz"
-    record, model = train(run, seed, resume, progress=False)
+    record, model = train(run, seed, resume, progress=False, devices=devices)
     if record["interrupted"]:
         return False
     if run.ship and seed == run.seeds[0] and "test" in record:
@@ -428,13 +439,14 @@ def show(runs):
     print(f"missing: about {total / 60:.1f} core-hours on the processors of the records")
 
 
-def run_all(runs, jobs=1, limit=None):
+def run_all(runs, jobs=1, limit=None, devices=()):
     """Train what is missing, `jobs` at a time, each in a process with its share of the cores.
 
     Args:
         runs: what `find` returned.
         jobs: processes side by side.
         limit: minutes after which all are interrupted; they can be gone on with.
+        devices: as for `train`.
 
     Returns:
         How many trainings failed. An interrupted one has not failed.
@@ -463,6 +475,8 @@ def run_all(runs, jobs=1, limit=None):
                 if waiting and slot not in running:
                     run, seed = waiting.pop(0)
                     words = ["-m", "course_lib.experiments", "one", run.name, str(seed)]
+                    if devices:
+                        words += ["--devices", devices[0], "--normalization", devices[1]]
                     process = subprocess.Popen([sys.executable, *words], env=environment)
                     if cores:
                         first = slot * share % len(cores)
@@ -492,16 +506,31 @@ def main(argv=None):
     one = commands.add_parser("one", help="train one seed of one run in this process")
     one.add_argument("names", nargs=1, metavar="NAME")
     one.add_argument("seed", type=int)
+    for command in (running, one):
+        command.add_argument("--devices", choices=("one", "all"), default="one")
+        command.add_argument(
+            "--normalization",
+            choices=("synchronized", "per device"),
+            default="synchronized",
+            help="with --devices all: batch normalisation by the whole batch or by device",
+        )
     settling = commands.add_parser("verdicts", help="what the records say of each claim")
     settling.add_argument("words", nargs="*", metavar="WORD")
     settling.add_argument("--json", action="store_true", help="one object a test")
     given = parser.parse_args(argv)
-    if given.command != "run":
-        with quiet_native_logs():
-            import keras
-
-            keras.ops.zeros(1)
+    devices = ()
+    if getattr(given, "devices", "one") == "all":
+        devices = (given.devices, given.normalization)
     try:
+        if given.command != "run":
+            with quiet_native_logs():
+                import keras
+
+                if devices:
+                    from course_lib.devices import join
+
+                    join()
+                keras.ops.zeros(1)
         if given.command == "verdicts":
             from course_lib import evidence
 
@@ -511,10 +540,14 @@ def main(argv=None):
         elif given.command == "run":
             if given.jobs < 1:
                 parser.error(f"--jobs is {given.jobs}; allowed: at least 1")
-            parser.exit(1 if run_all(find(given.names), given.jobs, given.minutes) else 0)
+            if devices and given.jobs > 1:
+                parser.error(f"--jobs is {given.jobs}; allowed with --devices all: 1")
+            failed = run_all(find(given.names), given.jobs, given.minutes, devices)
+            parser.exit(1 if failed else 0)
         else:
             with contextlib.suppress(KeyboardInterrupt):
-                parser.exit(0 if train_and_save(find(given.names)[0], given.seed) else 130)
+                saved = train_and_save(find(given.names)[0], given.seed, devices)
+                parser.exit(0 if saved else 130)
             parser.exit(130)
     except ValueError as error:
         parser.exit(2, f"{error}\n")
