@@ -291,8 +291,9 @@ def train(run, seed, resume=None, progress=True, devices=()):
         devices: the arguments of `course_lib.devices.use`; none for one device.
 
     Returns:
-        (record, model), the model on one device. The record is what `save_record` writes. "training" and "test" are
-        measured after training, in evaluation mode, on pictures that are not augmented.
+        (record, model), the model on one device. The record is what `save_record` writes.
+        "training" and "test" are measured after training, in evaluation mode, on pictures that are
+        not augmented.
         "train_seconds" go by the clock; "processor_seconds" are what one idle core would take (on
         a GPU: what its host did). Both include the validation after each epoch.
     """

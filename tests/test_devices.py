@@ -6,11 +6,9 @@ with what `HEAD` says, and ends with a line of JSON.
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -31,8 +29,9 @@ import numpy as np
 from course_lib import devices, training, zoo
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-    half = tf.config.LogicalDeviceConfiguration()
-    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [half] * 2)
+    halves = [tf.config.LogicalDeviceConfiguration()] * 2
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, halves)
 random = np.random.default_rng(0)
 
 def pictures(n, side=28):
@@ -210,14 +209,6 @@ def test_several_hosts_on_tensorflow_are_refused_with_what_to_do(monkeypatch):
                 pass
 
 
-RUN = """
-from pathlib import Path
-from course_lib import experiments
-experiments.HERE = Path(sys.argv[1])
-keras.ops.zeros(1)
-experiments.main(["one", "toy/base", "0", "--devices", "all"])
-"""
-
 TOY = """
 [base]
 network = "mlp_small"
@@ -226,3 +217,34 @@ data = {train_limit = 256, batch_size = 100}
 recipe = {epochs = 1, learning_rate = 0.01}
 seeds = [0]
 """
+
+RUN = """
+from pathlib import Path
+from course_lib import experiments
+experiments.HERE = Path.cwd()
+words = ["one", "toy/base", "0", "--devices", "all", "--normalization", "per device"]
+try:
+    experiments.main(words)
+except SystemExit as ended:
+    print(json.dumps(ended.code))
+"""
+
+
+@pytest.mark.slow
+def test_a_record_says_on_how_many_devices(tmp_path, monkeypatch):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "toy.toml").write_text(TOY)
+    monkeypatch.chdir(tmp_path)
+    assert python(RUN, KERAS_BACKEND="tensorflow") == 0
+    record = json.loads((tmp_path / "records/toy/base_seed0.json").read_text(encoding="utf-8"))
+    said = {"count": 2, "processes": 1, "normalization": "per device"}
+    assert record["devices"] == {"engine": "tf.distribute.MirroredStrategy", **said}
+    assert record["test"]["images"] == 10_000
+
+
+def test_the_devices_are_those_of_one_training_at_a_time(capsys):
+    from course_lib import experiments
+
+    with pytest.raises(SystemExit):
+        experiments.main(["run", "alexnet", "--devices", "all", "--jobs", "2"])
+    assert "--jobs is 2; allowed with --devices all: 1" in capsys.readouterr().err
