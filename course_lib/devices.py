@@ -4,14 +4,22 @@
         model = zoo.build("resnet_small")
         training.fit(model, splits, epochs=3)
 
-`python -m course_lib.experiments run NAME --devices all` does that. The engines are
-`tf.distribute.MirroredStrategy` on TensorFlow, over the devices of one host, and
-`keras.distribution.DataParallel` on JAX, over those of one host or of several. For several, run
-the same command on each of them, with KERAS_BACKEND=jax and
+`python -m course_lib.experiments run NAME --devices all` does that. Batch size and learning rate
+are of the whole batch, so a recipe stays as it is. The engines:
+
+- TensorFlow: `tf.distribute.MirroredStrategy`, over the devices of one host. A batch that they
+  cannot share evenly is filled up with its own pictures, see `shareable`; a batch size that is a
+  multiple of their number saves that. Dropout draws the same mask on each device.
+- JAX: `keras.distribution.DataParallel`, over the devices of one host or of several. Each device is
+  given the whole batch and computes its part. For several hosts, run the same command on each, with
+  KERAS_BACKEND=jax and
 
     KERAS_DISTRIBUTION_JOB_ADDRESSES=10.0.0.1:1234   the first host, and a port that is free there
     KERAS_DISTRIBUTION_NUM_PROCESSES=2               how many processes, one a host
     KERAS_DISTRIBUTION_PROCESS_ID=0                  which one this is, counted from 0
+
+  Each host reads all the data and writes its own records. If one stops, all do; the same command
+  goes on from the first host's file.
 
 `tf.distribute.MultiWorkerMirroredStrategy`, TensorFlow's own engine for several hosts, does not
 work with Keras 3 (issue 20585 of keras-team/keras): `fit` stops with a ValueError about PerReplica.
@@ -19,13 +27,14 @@ work with Keras 3 (issue 20585 of keras-team/keras): `fit` stops with a ValueErr
 
 import contextlib
 import functools
+import hashlib
 import math
 import os
 
 import keras
 import numpy as np
 
-from course_lib.arguments import check, check_choice
+from course_lib.arguments import check_choice
 
 SEVERAL_HOSTS = (
     "tf.distribute.MultiWorkerMirroredStrategy does not work with Keras 3. For several hosts set "
@@ -132,10 +141,14 @@ def prepare(model, train, validation):
     """Return the data for `fit` in a form that the devices can share; make the model ready.
 
     Called inside `use`, after the model was compiled.
+
+    Raises:
+        ValueError: the processes do not train the same network.
     """
     if in_use is None:
         return train, validation
     if keras.backend.backend() == "jax":
+        _check_same_start(model)
         _divide(model)
         return train, validation
     for layer in model._flatten_layers():
@@ -144,23 +157,25 @@ def prepare(model, train, validation):
     import tensorflow as tf
 
     if isinstance(validation, tuple):
-        size = -(-512 // in_use["count"]) * in_use["count"]
+        size = -(-512 // _parts()) * _parts()
         validation = tf.data.Dataset.from_tensor_slices(validation).batch(size)
     if isinstance(train, tf.data.Dataset):
         train = _shareable(train, even=True)
     return train, _shareable(validation, even=False)
 
 
-def check_batch_size(rows):
-    """Check the pictures of a full batch.
+def _check_same_start(model):
+    """Check that the processes train one network, from the same weights.
 
     Raises:
-        ValueError: on TensorFlow, where the devices cannot share them evenly.
+        ValueError: this one does not begin as the first.
     """
-    if in_use and keras.backend.backend() == "tensorflow":
-        count = in_use["count"]
-        fits = rows % count == 0
-        check("batch_size", rows, fits, f"on {count} devices of TensorFlow a multiple of {count}")
+    own = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights())).digest()
+    if of_the_first(own) != own:
+        raise ValueError(
+            f"process {process()} begins with other weights than process 0. Give all the same "
+            "command, and let all lack the same records."
+        )
 
 
 # ---- JAX
@@ -214,11 +229,14 @@ def _mirrored():
     return tf.distribute.MirroredStrategy(keras.distribution.list_devices())
 
 
-def _repeats():
-    """Return how often each picture of a batch of 0, 1, 2, ... more than a multiple must stand in
-    it for every device to get as many."""
-    count = in_use["count"] if in_use and keras.backend.backend() == "tensorflow" else 1
-    return [count // math.gcd(more, count) for more in range(count)]
+def _parts():
+    """Return into how many equal parts TensorFlow divides a training batch."""
+    return in_use["count"] if in_use and keras.backend.backend() == "tensorflow" else 1
+
+
+def _times(rows, parts):
+    """Return how often each picture of a batch must stand in it to make the parts equal."""
+    return parts // math.gcd(rows, parts)
 
 
 def shareable(images, labels):
@@ -226,10 +244,9 @@ def shareable(images, labels):
 
     TensorFlow adds up the mean of each device's loss, so that only even parts give the loss of the
     whole; a device without a picture stops the training. Repeated, the pictures have the same mean,
-    gradient and statistics.
+    gradient and statistics. Only the loss and accuracy shown of the pass count them repeatedly.
     """
-    times = _repeats()
-    times = times[len(images) % len(times)]
+    times = _times(len(images), _parts())
     return (images, labels) if times == 1 else (images.repeat(times, 0), labels.repeat(times, 0))
 
 
@@ -242,13 +259,14 @@ def _shareable(dataset, even):
     """
     import tensorflow as tf
 
-    count, times = in_use["count"], tf.constant(_repeats())
+    parts = _parts()
+    times = tf.constant([_times(rows, parts) for rows in range(parts)])
 
     def shared(i, batch):
         rows = tf.shape(batch[0])[0]
-        part = (rows + count - 1) // count
-        suits = not even and tf.logical_and(i > 0, part * (count - 1) < rows)
-        repeat = tf.where(suits, 1, times[rows % count])
+        part = (rows + parts - 1) // parts
+        suits = not even and tf.logical_and(i > 0, part * (parts - 1) < rows)
+        repeat = tf.where(suits, 1, times[rows % parts])
         batch = tf.nest.map_structure(lambda array: tf.repeat(array, repeat, axis=0), batch)
         return tf.data.Dataset.from_tensors(batch)
 

@@ -195,10 +195,10 @@ class Keeper(keras.callbacks.Callback):
 
     def save(self):
         """Write everything that the next epoch depends on, in one step that cannot half happen."""
-        arrays = {f"state{i}": np.asarray(v) for i, v in enumerate(self._state())}
-        arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
         if devices.process():  # the first one's file is for all
             return
+        arrays = {f"state{i}": np.asarray(v) for i, v in enumerate(self._state())}
+        arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part.npz")
         np.savez(part, rows=json.dumps(self.rows), best_row=self.best_row, **arrays)
@@ -346,16 +346,13 @@ def fit(
         given = {name: value for name, value in given.items() if value is not None}
         own_pass = functools.partial(Pass, *splits.train)  # for pairs that nothing loaded
         one_pass = functools.partial(getattr(splits, "train_pass", own_pass), **given)
-        first = one_pass(0)
-        steps, batch_size = len(first), first.batch_size
+        steps = len(one_pass(0))
     else:
-        for split in (splits.validation, splits.train):
+        for split in (splits.train, splits.validation):
             images, labels = next(iter(split.take(1).as_numpy_iterator()))
             check_batch(model, images, labels)
         validation = splits.validation
-        steps, batch_size = len(splits.train), len(labels)
-    if steps > 1:
-        devices.check_batch_size(batch_size)
+        steps = len(splits.train)
     rate = learning_rate if schedule == "constant" else cosine(learning_rate, steps * epochs)
     compile_for(
         model, make_optimizer(optimizer, rate, weight_decay, decayed, averaging), label_smoothing
