@@ -40,6 +40,9 @@ SEVERAL_HOSTS = (
     "tf.distribute.MultiWorkerMirroredStrategy does not work with Keras 3. For several hosts set "
     "KERAS_BACKEND=jax and the variables that course_lib/devices.py names; for one host unset {}."
 )
+HOSTS = tuple(
+    f"KERAS_DISTRIBUTION_{name}" for name in ("JOB_ADDRESSES", "NUM_PROCESSES", "PROCESS_ID")
+)
 NORMALIZATIONS = ("synchronized", "per device")
 
 in_use = None  # what `use` yields, while inside
@@ -93,19 +96,26 @@ def join():
     """Meet the other processes that the environment names, before anything is computed.
 
     Raises:
-        ValueError: on TensorFlow.
-        RuntimeError: JAX has computed already, or the others do not come.
+        ValueError: on TensorFlow, or not all of the variables are there.
+        RuntimeError: JAX has computed already, or the others do not come within five minutes.
     """
-    several = {"TF_CONFIG", "KERAS_DISTRIBUTION_JOB_ADDRESSES"} & set(os.environ)
+    named = [name for name in (*HOSTS, "TF_CONFIG") if name in os.environ]
     if keras.backend.backend() == "tensorflow":
-        if several:
-            raise ValueError(SEVERAL_HOSTS.format(" and ".join(sorted(several))))
-    elif "KERAS_DISTRIBUTION_JOB_ADDRESSES" in os.environ:
-        import jax
+        if named:
+            raise ValueError(SEVERAL_HOSTS.format(" and ".join(named)))
+        return
+    missing = [name for name in HOSTS if name not in os.environ]
+    if len(missing) == len(HOSTS):
+        return
+    if missing:
+        raise ValueError(f"not set: {', '.join(missing)}; see course_lib/devices.py")
+    import jax
 
-        if not jax.distributed.is_initialized():
-            keras.utils.set_random_seed(0)  # else they would have to agree on one
-            keras.distribution.initialize()
+    if not jax.distributed.is_initialized():
+        address, count, number = (os.environ[name] for name in HOSTS)
+        print(f"process {number} of {count} waits for the others at {address}", flush=True)
+        keras.utils.set_random_seed(0)  # else they would have to agree on one
+        keras.distribution.initialize()
 
 
 def processes():

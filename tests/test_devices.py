@@ -27,7 +27,8 @@ TESTS = Path(__file__).resolve().parent
 TF = {"KERAS_BACKEND": "tensorflow"}
 TWO = "--xla_force_host_platform_device_count=2"
 JAX = {**reference.ON_JAX, "XLA_FLAGS": f"{reference.ON_JAX['XLA_FLAGS']} {TWO}"}
-LIMIT = 280  # seconds that a process may take, below pytest's own
+LIMIT = 580  # seconds that processes may take
+pytestmark = pytest.mark.timeout(LIMIT + 20)
 BACKENDS = pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 
 # The small forms, made smaller where their builders can.
@@ -52,10 +53,14 @@ def pictures(n, side=28):
 
 
 def steps(name, *where):
-    """Return the losses of three steps, with updates between them: gradients and statistics count.
+    """Return the loss of a step, and its mean with that of the next, which gradients decide.
 
-    Of five pictures, which two devices cannot share evenly. Dropout is off.
+    Each has five pictures, which two devices cannot share evenly. Dropout is off.
     """
+    losses = []
+    noted = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda step, logs: losses.append(logs["loss"])
+    )
     random = np.random.default_rng(0)
 
     def drawn(self, shape, dtype=None):  # Keras's own on JAX compile a program for each shape
@@ -68,13 +73,15 @@ def steps(name, *where):
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
         training.compile_for(model, keras.optimizers.SGD(0.01), 0)
-        train = training.Batches(lambda epoch: training.Pass(*pictures(5), epoch), 0, None)
+        one_pass = training.Pass(*pictures(10), 0, batch_size=5)
+        train = training.Batches(lambda epoch: one_pass, 0, None)
         train, _ = devices.prepare(model, train, pictures(5))
-        return model.fit(train, epochs=3, shuffle=False, verbose=0).history["loss"]
+        model.fit(train, shuffle=False, verbose=0, callbacks=[noted])
+    return [float(loss) for loss in losses]
 
 
 def fitted(where, file=None, splits=None):
-    """Train a tiny network for four epochs and return what came out.
+    """Train a tiny network for three epochs and return what came out.
 
     Its last batch of five two devices cannot share, nor the seven pictures of its validation.
     """
@@ -87,7 +94,7 @@ def fitted(where, file=None, splits=None):
         layers += [keras.layers.Flatten(), keras.layers.Dense(10)]
         model = keras.Sequential(layers)
         recipe = {"learning_rate": 0.05, "optimizer": "sgd", "keep": "last", "progress": False}
-        found = training.fit(model, splits, epochs=4, resume=file, **given, **recipe)
+        found = training.fit(model, splits, epochs=3, resume=file, **given, **recipe)
         weights = [float(np.abs(w).mean()) for w in model.get_weights()]
         judged = training.evaluate(model, splits.validation)
     return {**found, "weights": weights, "judged": judged}
@@ -168,15 +175,23 @@ def on_jax():
 
 
 def on_tensorflow():
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})  # it takes long
     split_processor(2)
     with devices.use() as used:
         assert used["count"] == 2
     strategy = devices._mirrored()  # a process can have one only
+    tf.config.run_functions_eagerly(True)  # tracing takes longer than two steps
+    found = {
+        "forms": {name: [steps(name), steps(name, "all")] for name in FORMS},
+        "per device": {name: steps(name, "all", "per device") for name in ("resnet", "vgg")},
+    }
+    tf.config.run_functions_eagerly(False)
     few = {"train_limit": 21, "batch_size": 8}
     assert stopped("all", "stopped.npz", interrupt)["interrupted"]
     return {
-        "forms": {name: [steps(name), steps(name, "all")] for name in FORMS},
-        "per device": {name: steps(name, "all", "per device") for name in ("resnet", "vgg")},
+        **found,
         "fitted": {where: fitted(where) for where in ("one", "all")},
         "resumed": fitted("all", "stopped.npz"),
         "inputs": [fitted("all", splits=data.load(numpy=form, **few)) for form in (True, False)],
@@ -277,7 +292,7 @@ def test_the_losses_of_the_small_forms_are_those_of_one_device(found, backend):
     forms = found(backend)["forms"]
     assert set(forms) == set(zoo.PAPERS)
     for name, (one, two) in forms.items():
-        assert len(set(one)) == 3, name
+        assert len(set(one)) == 2, name
         assert apart(one, two) < 1e-5, (name, one, two)
 
 
@@ -306,7 +321,7 @@ def test_a_ragged_last_batch_is_trained_on(found, backend):
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_on_all_devices(found):
     whole, resumed = found("tensorflow")["fitted"]["all"], found("tensorflow")["resumed"]
-    assert column(resumed, "epoch") == [1, 2, 3, 4]
+    assert column(resumed, "epoch") == [1, 2, 3]
     assert apart(whole["weights"], resumed["weights"]) < 1e-6
     for name in ("loss", "val_loss"):
         assert apart(column(whole, name), column(resumed, name)) < 1e-6
@@ -329,7 +344,7 @@ def test_two_processes_train_as_one_device_and_go_on_after_they_were_killed(foun
     assert (tmp_path / "two.npz").read_bytes() != before
     for each in (first, second):
         assert apart(each["resnet"], found("jax")["forms"]["resnet"][0]) < 1e-5
-        assert column(each, "epoch") == [1, 2, 3, 4]
+        assert column(each, "epoch") == [1, 2, 3]
         assert apart(alone["weights"], each["weights"]) < 1e-5
         for name in ("loss", "val_loss"):
             assert apart(column(alone, name), column(each, name)) < 1e-5
