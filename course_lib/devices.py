@@ -18,8 +18,8 @@ are of the whole batch, so a recipe stays as it is. The engines:
     KERAS_DISTRIBUTION_NUM_PROCESSES=2               how many processes, one a host
     KERAS_DISTRIBUTION_PROCESS_ID=0                  which one this is, counted from 0
 
-  Each host reads all the data and writes its own records. If one stops, all do; the same command
-  goes on from the first host's file.
+  Each host reads all the data and writes its own records. Where one fails, stop the command on all
+  and give it again: it goes on from the first host's file.
 
 `tf.distribute.MultiWorkerMirroredStrategy`, TensorFlow's own engine for several hosts, does not
 work with Keras 3 (issue 20585 of keras-team/keras): `fit` stops with a ValueError about PerReplica.
