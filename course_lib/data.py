@@ -119,17 +119,18 @@ class Splits:
         """Number of classes."""
         return len(self.class_names)
 
-    def train_from(self, epoch):
+    def train_from(self, epoch, spare=0):
         """Return `train` such that its first pass is pass number `epoch` (counted from 0).
 
         A run that is taken up again after `epoch` epochs sees the same batches as one that was
-        never interrupted. Raises ValueError for NumPy arrays; see `train_pass`.
+        never interrupted. `spare` passes come before it, for one who begins to read before
+        training does. Raises ValueError for NumPy arrays; see `train_pass`.
         """
         if self._passes is None:
             raise ValueError(
                 "train_from works on tf.data; these splits were loaded as NumPy, see train_pass"
             )
-        return self._passes(_integer("epoch", epoch, 0, 10**6))
+        return self._passes(_integer("epoch", epoch, 0, 10**6) - spare)
 
     def train_pass(self, epoch, batch_size=None, seed=None):
         """Return the batches of pass number `epoch` (counted from 0) over the arrays of `train`.

@@ -222,6 +222,7 @@ def _divide(model):
 
     for name in ("train_step", "test_step"):
         setattr(model, name, functools.partial(divided, getattr(type(model), name)))
+    model.test_function = None  # for tf.data, `fit` had one made
 
 
 # ---- TensorFlow
@@ -241,7 +242,19 @@ def _mirrored():
 
 def _parts():
     """Return into how many equal parts TensorFlow divides a training batch."""
-    return in_use["count"] if in_use and keras.backend.backend() == "tensorflow" else 1
+    return in_use["count"] if _mirrors() else 1
+
+
+def _mirrors():
+    return in_use is not None and keras.backend.backend() == "tensorflow"
+
+
+def spare_passes():
+    """Return how many passes over a tf.data.Dataset Keras begins before it trains.
+
+    With a strategy it looks at a batch first. Of a set that shuffles itself, a pass would be lost.
+    """
+    return int(_mirrors())
 
 
 def _times(rows, parts):

@@ -373,7 +373,7 @@ def fit(
             # A model whose loss and metrics are not built reads a batch before it trains, and
             # with it the first pass would be lost.
             model.test_on_batch(images, for_heads(labels, heads))
-        train = splits.train_from(done)
+        train = splits.train_from(done, spare=devices.spare_passes())
         if heads:
             train, validation = (
                 split.map(lambda x, y: (x, for_heads(y, heads))) for split in (train, validation)
