@@ -28,8 +28,8 @@ TESTS = Path(__file__).resolve().parent
 TF = {"KERAS_BACKEND": "tensorflow"}
 TWO = "--xla_force_host_platform_device_count=2"
 JAX = {**reference.ON_JAX, "XLA_FLAGS": f"{reference.ON_JAX['XLA_FLAGS']} {TWO}"}
-LIMIT = 580  # seconds that processes may take
-pytestmark = pytest.mark.timeout(LIMIT + 20)
+LIMIT = 280  # seconds that processes may take; a test starts them twice at most
+pytestmark = pytest.mark.timeout(2 * LIMIT + 20)
 BACKENDS = pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 
 # The small forms, made smaller where their builders can.
@@ -382,6 +382,10 @@ def test_what_cannot_be_is_refused_with_what_to_do(monkeypatch, capsys):
     with pytest.raises(ValueError, match="MultiWorkerMirroredStrategy does not work with Keras 3"):
         with devices.use("all"):
             pass
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", "0")
+    with pytest.raises(ValueError, match="not set: .*JOB_ADDRESSES, .*NUM_PROCESSES; see course"):
+        devices.join()
 
 
 @pytest.mark.slow
