@@ -18,8 +18,8 @@ are of the whole batch, so a recipe stays as it is. The engines:
     KERAS_DISTRIBUTION_NUM_PROCESSES=2               how many processes, one a host
     KERAS_DISTRIBUTION_PROCESS_ID=0                  which one this is, counted from 0
 
-  Each host reads all the data and writes its own records. Where one fails, stop the command on all
-  and give it again: it goes on from the first host's file.
+  Each host reads all the data (of photographs its part) and writes its own records. Where one
+  fails, stop the command on all and give it again: it goes on from the first host's file.
 
 `tf.distribute.MultiWorkerMirroredStrategy`, TensorFlow's own engine for several hosts, does not
 work with Keras 3 (issue 20585 of keras-team/keras): `fit` stops with a ValueError about PerReplica.
@@ -147,10 +147,13 @@ def of_the_first(content):
     return np.asarray(broadcast_one_to_all(own)).tobytes()
 
 
-def prepare(model, train, validation):
+def prepare(model, train, validation, parts=1):
     """Return the data for `fit` in a form that the devices can share; make the model ready.
 
     Called inside `use`, after the model was compiled.
+
+    Args:
+        parts: among how many processes the data is divided; 1: each has all of it. On JAX only.
 
     Raises:
         ValueError: the processes do not train the same network.
@@ -159,6 +162,7 @@ def prepare(model, train, validation):
         return train, validation
     if keras.backend.backend() == "jax":
         _check_same_start(model)
+        _distribution().divided = parts > 1
         _divide(model)
         return train, validation
     for layer in model._flatten_layers():
@@ -196,11 +200,16 @@ def _distribution():
     """Return the division of a batch over all devices.
 
     Keras refuses a batch that they do not divide, as the last of a pass may be. XLA does not, so
-    every device is given the whole batch, and takes its part inside the step.
+    every device is given the whole batch, and takes its part inside the step. Where each process
+    has its own part of every batch, all of one size, Keras may divide.
     """
 
     class DataParallel(keras.distribution.DataParallel):
+        divided = False
+
         def get_data_layout(self, data_shape):
+            if self.divided:
+                return super().get_data_layout(data_shape)
             return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
     return DataParallel(auto_shard_dataset=False)
