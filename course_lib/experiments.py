@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_lib import rich, weights
+from course_lib.data import DataError
 from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
@@ -49,6 +50,11 @@ class Run:
     functions such as "probes.gradients": each is called with the trained network, the splits as
     arrays, and a function that builds the untrained network; the record keeps what it returns.
     `ship` keeps the weights of the first seed, see `course_lib.weights`.
+
+    For photographs, see IMAGENET.md, two more: `precision` is a policy of
+    `course_lib.training.precision`, by which the network computes while it trains; it is tested by
+    float32. `views` are arguments of `course_lib.data.Splits.views`: the record's "tests" judge
+    the test pictures by each, and its "test" is the first of them.
 
     In the file, `like = "label"` takes everything from another entry; tables are merged key by key.
     The word "none" in `changes` stands for None, which TOML does not have.
@@ -67,6 +73,8 @@ class Run:
     after: tuple = ()
     candidates: dict | None = None
     ship: bool = False
+    precision: str = "float32"
+    views: tuple = ()
 
     @property
     def name(self):
@@ -99,7 +107,7 @@ def complete(run, load, fit):
     get = run.get if isinstance(run, dict) else functools.partial(getattr, run)
     parts = {"network": get("network"), "changes": get("changes")}
     for part, function, unused in (
-        ("data", load, ("name", "numpy", "seed", "data_dir")),
+        ("data", load, ("numpy", "seed", "part", "data_dir")),
         ("recipe", fit, ("model", "splits", "batch_size", "seed", "resume", "progress")),
     ):
         defaults = {
@@ -108,7 +116,8 @@ def complete(run, load, fit):
             if name not in unused
         }
         parts[part] = {**defaults, **get(part)}
-    parts["start"] = get("start", None)
+    for part, default in (("start", None), ("precision", "float32"), ("views", ())):
+        parts[part] = get(part, default)
     return json.loads(json.dumps(parts))
 
 
@@ -293,7 +302,7 @@ def train(run, seed, resume=None, progress=True, devices=()):
     Returns:
         (record, model), the model on one device. The record is what `save_record` writes.
         "training" and "test" are measured after training, in evaluation mode, on pictures that are
-        not augmented.
+        not augmented; of photographs only "test".
         "train_seconds" go by the clock; "processor_seconds" are what one idle core would take (on
         a GPU: what its host did). Both include the validation after each epoch.
     """
@@ -301,7 +310,7 @@ def train(run, seed, resume=None, progress=True, devices=()):
     import numpy as np
 
     from course_lib import data, training, zoo
-    from course_lib.devices import use
+    from course_lib.devices import process, processes, use
 
     def untrained():
         keras.utils.set_random_seed(seed)
@@ -313,17 +322,19 @@ def train(run, seed, resume=None, progress=True, devices=()):
         if first["interrupted"]:
             raise KeyboardInterrupt
     with use(*(devices or ("one",))) as used:
-        model = untrained()
+        with training.precision(run.precision):
+            model = untrained()
         if run.start:
             for layer in run.start["layers"]:
                 model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
             keras.utils.set_random_seed(seed)
-        splits = data.load(seed=seed, **run.data)
+        part = {"part": (process(), processes())} if used and run.views else {}
+        splits = data.load(seed=seed, **part, **run.data)
         history = training.fit(model, splits, resume=resume, progress=progress, **run.recipe)
-    if used:
+    if used or run.precision != "float32":
         found, model = model.get_weights(), untrained()
         model.set_weights(found)
-    still = data.load(numpy=True, **{**run.data, "augment": False})
+    still = None if run.views else data.load(numpy=True, **{**run.data, "augment": False})
 
     def total(what):
         return round(sum(row[what] for row in history["epochs"]), 1)
@@ -335,6 +346,7 @@ def train(run, seed, resume=None, progress=True, devices=()):
         "data": run.data,
         "recipe": run.recipe,
         **({"start": run.start} if run.start else {}),
+        **({"precision": run.precision, "views": run.views} if run.views else {}),
         **({"devices": used} if used else {}),
         "input": "numpy" if isinstance(splits.train, tuple) else "tf.data",
         "parameters": model.count_params(),
@@ -344,6 +356,9 @@ def train(run, seed, resume=None, progress=True, devices=()):
     }
     if not np.isfinite(history["epochs"][-1]["loss"] if history["epochs"] else 0.0):
         record["diverged"] = True
+    elif run.views and not history["interrupted"]:
+        found = [training.evaluate_views(model, splits.views(**view)) for view in run.views]
+        record["test"], record["tests"] = found[0], found
     elif not history["interrupted"]:
         record["training"] = training.evaluate(model, still.train)
         record["test"] = training.evaluate(model, still.test)
@@ -362,9 +377,10 @@ def _function(name):
 def train_and_save(run, seed, devices=()):
     """Train one seed of a run and write its record; return False if it was interrupted."""
     asked = (run.network, run.changes, run.data, run.recipe, run.start, *devices)
+    asked += () if run.precision == "float32" else (run.precision,)
     asked = zlib.crc32(repr(asked).encode())
     resume = Path("runs") / f"{run.word}_{run.label}_seed{seed}_{asked:08x}.npz"
-    record, model = train(run, seed, resume, progress=False, devices=devices)
+    record, model = train(run, seed, resume, progress=bool(run.views), devices=devices)
     if record["interrupted"]:
         return False
     if run.ship and seed == run.seeds[0] and "test" in record:
@@ -428,16 +444,21 @@ def minutes(run):
 
 def show(runs):
     """Print each run with its seeds, and what the missing ones cost."""
-    total = 0.0
+    total, photographs = 0.0, 0
     for run in runs:
         missing = run.missing()
         state = "recorded" if not missing else f"missing seeds {', '.join(map(str, missing))}"
-        if missing:
+        if missing and run.views:
+            photographs += len(missing)
+            state += ", for GPUs: IMAGENET.md says what they take"
+        elif missing:
             each = minutes(run)
             total += each * len(missing)
             state += f", about {each:.1f} core-minutes each"
         print(f"{run.name}: {state}")
     print(f"missing: about {total / 60:.1f} core-hours on the processors of the records")
+    if photographs:
+        print(f"not counted: {photographs} trainings for GPUs")
 
 
 def run_all(runs, jobs=1, limit=None, devices=()):
@@ -550,7 +571,7 @@ def main(argv=None):
                 saved = train_and_save(find(given.names)[0], given.seed, devices)
                 parser.exit(0 if saved else 130)
             parser.exit(130)
-    except ValueError as error:
+    except (ValueError, DataError) as error:
         parser.exit(2, f"{error}\n")
 
 
