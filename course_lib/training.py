@@ -392,7 +392,7 @@ def fit(
     check_choice("keep", keep, ("best", "last"))
     check_schedule(schedule, epochs, warm_up)
     check_choice("optimizer", optimizer, ("adam", "sgd", "nesterov", "plain"))
-    check_choice("decayed", decayed, ("kernels", "no depthwise", "all"))
+    check_choice("decayed", decayed, ("kernels", "all", "no depthwise"))
     for name, value in (("label_smoothing", label_smoothing), ("averaging", averaging)):
         check(name, value, 0 <= value < 1, "at least 0 and below 1")
     check("keep", keep, keep == "last" or not averaging, "'last', where weights are averaged")

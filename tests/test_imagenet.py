@@ -211,7 +211,7 @@ def test_the_rates_are_those_that_the_recipes_say():
         ({"schedule": {"factor": 0.1, "at": [2, 1]}}, "epochs that rise, between 0 and 3"),
         ({"schedule": {"factor": 0.1, "at": [3]}}, "epochs that rise, between 0 and 3"),
         ({"schedule": "linear", "warm_up": 1}, "warm_up is 1; allowed: with the schedule 'cosine'"),
-        ({"decayed": "none"}, "'none'; allowed: 'kernels', 'no depthwise', 'all'"),
+        ({"decayed": "none"}, "'none'; allowed: 'kernels', 'all', 'no depthwise'"),
     ],
 )
 def test_a_wrong_schedule_is_named(recipe, message):
