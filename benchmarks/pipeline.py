@@ -1,19 +1,22 @@
 """Time what an input pipeline does with the JPEGs of photographs, and write it down.
 
     python benchmarks/pipeline.py --out benchmarks/results/pipeline.json
+    python benchmarks/pipeline.py --recipes --out benchmarks/results/pipeline_recipes.json
 
-Pictures a second of one core, in processor time, so that other programs do not matter much.
+Pictures a second of one core, in processor time, so that other programs do not matter much. With
+--recipes: training pictures as experiments/imagenet.toml says, by `course_lib.photographs`.
 """
 
 import argparse
+import functools
 import json
 import time
 from pathlib import Path
 
 import tensorflow as tf
-from skimage import data as photographs
+from skimage import data as shots
 
-from course_lib import experiments
+from course_lib import data, experiments, photographs
 
 NAMES = ("astronaut", "coffee", "chelsea")
 
@@ -32,6 +35,18 @@ def prepare(file):
     return picture[top : top + 224, left : left + 224]
 
 
+def drawn(run):
+    """Return a function from a file to a training square of one recipe."""
+    side, cut = run.data["image_size"], data.CUT | run.data["augment"]
+
+    @functools.partial(tf.function, input_signature=[tf.TensorSpec([], tf.string)])
+    def picture(file):
+        draws, normal = tf.random.uniform([photographs.DRAWS]), tf.random.normal([3])
+        return photographs.drawn(file, side, cut, draws, normal)
+
+    return picture
+
+
 def a_second(function, files, spent):
     """Return how many files a second of processor time the function takes."""
     function(files[0])
@@ -48,15 +63,20 @@ def main():
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--recipes", action="store_true")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    shots = {name: getattr(photographs, name)() for name in NAMES}
-    files = [tf.io.encode_jpeg(shot, quality=90).numpy() for shot in shots.values()]
-    results = {"decode": [], "prepare": []}
+    taken = {name: getattr(shots, name)() for name in NAMES}
+    files = [tf.io.encode_jpeg(shot, quality=90).numpy() for shot in taken.values()]
+    ways = {"decode": decode, "prepare": prepare}
+    if given.recipes:
+        runs = experiments.load("imagenet").items()
+        ways = {label: drawn(run) for label, run in runs if label != "rehearsal"}
+    results = {name: [] for name in ways}
     for _ in range(given.repeats):
-        for function in (decode, prepare):
-            results[function.__name__].append(a_second(function, files, given.seconds))
-    sizes = zip(shots.items(), files, strict=True)
+        for name, function in ways.items():
+            results[name].append(a_second(function, files, given.seconds))
+    sizes = zip(taken.items(), files, strict=True)
     results["files"] = {name: [*shot.shape[:2], len(file)] for (name, shot), file in sizes}
     print(json.dumps(results))
     if given.out:

@@ -38,6 +38,8 @@ _PARTS = ("train", "validation", "test")
 # Of the 60,000 official training images of Fashion-MNIST; the other 5,000 are for validation.
 _FASHION_TRAIN = 55_000
 _AUGMENT = {"shift": 2, "mirror": True, "cutout": 0}
+# What is drawn for a photograph, where nothing else is said; `load` explains the keys.
+CUT = {"scale": None, "square": False, "area": None, "mirror": True, "jitter": 0, "lighting": 0}
 _RESTORE = "In a clone, `git checkout -- data` restores it; otherwise install the course again."
 
 
@@ -100,6 +102,7 @@ class Splits:
     `sizes`: number of images by split name. `image_shape`: (height, width, channels).
     `mean`, `std`: float32 arrays (channels,), on the 0 to 1 scale, so that
     `images * std + mean` undoes the standardisation.
+    `parts`: among how many processes `train` and `validation` are divided.
     """
 
     name: str
@@ -111,25 +114,48 @@ class Splits:
     mean: np.ndarray
     std: np.ndarray
     sizes: dict
+    parts: int = 1
     _recipe: object = None
     _passes: Callable | None = None
+    _views: Callable | None = None
 
     @property
     def classes(self):
         """Number of classes."""
         return len(self.class_names)
 
-    def train_from(self, epoch):
+    def train_from(self, epoch, spare=0):
         """Return `train` such that its first pass is pass number `epoch` (counted from 0).
 
         A run that is taken up again after `epoch` epochs sees the same batches as one that was
-        never interrupted. Raises ValueError for NumPy arrays; see `train_pass`.
+        never interrupted. `spare` passes come before it, for one who begins to read before
+        training does. Raises ValueError for NumPy arrays; see `train_pass`.
         """
         if self._passes is None:
             raise ValueError(
                 "train_from works on tf.data; these splits were loaded as NumPy, see train_pass"
             )
-        return self._passes(_integer("epoch", epoch, 0, 10**6))
+        return self._passes(_integer("epoch", epoch, 0, 10**6) - spare)
+
+    def views(self, crops=1, scale=None):
+        """Return the test pictures as squares cut out of each, where pictures differ in size.
+
+        Args:
+            crops: 1, the centre; or 10, the corners, the centre, and their mirror images.
+            scale: pixels of the shorter side before they are cut; None: image_size * 256 / 224.
+
+        Returns:
+            tf.data.Dataset of batches: (n, crops, height, width, 3) float32 and (n,) int32.
+
+        Raises:
+            ValueError: the pictures are of one size, or an argument is not allowed.
+        """
+        if self._views is None:
+            raise ValueError(
+                f"views are for pictures that differ in size; those of {self.name} "
+                "were loaded as they are"
+            )
+        return self._views(crops, scale)
 
     def train_pass(self, epoch, batch_size=None, seed=None):
         """Return the batches of pass number `epoch` (counted from 0) over the arrays of `train`.
@@ -213,6 +239,7 @@ def load(
     standardize=True,
     augment=False,
     seed=0,
+    part=(0, 1),
     data_dir=None,
 ):
     """Load a data set by name.
@@ -239,18 +266,29 @@ def load(
         train_limit: take only the first so many training images, class mix as it comes.
         numpy: True gives (images, labels) arrays instead of tf.data, train in file order. None
             does so where TensorFlow is not installed.
-        standardize: True gives (pixel / 255 - mean) / std per channel; False gives [0, 1].
+        standardize: True gives (pixel / 255 - mean) / std per channel; "mean" gives
+            pixel - 255 * mean, as papers before 2015 did; False gives [0, 1].
         augment: True shifts training images by up to 2 pixels each way, after any resizing
             (black comes in), and mirrors half of them. A dictionary such as {"shift": 4,
             "mirror": True, "cutout": 8} changes that (a key left out is as for True): `shift` up
             to half the side, and `cutout`, the side of a square that is set to 0, the mean of
             standardised pictures, around a random pixel (DeVries and Taylor, arXiv:1708.04552).
-            Where sizes differ, True or False: a random square is cut out instead of the centre,
-            and mirrored or not; tf.data only.
+            Where sizes differ (tf.data only): True cuts out a random square instead of the
+            centre, mirrored or not. A dictionary says more, with one of the first two:
+            `scale`, [low, high]: the shorter side is scaled to so many pixels, drawn for each
+            picture; with `square` true, a square out of its middle square.
+            `area`, [low, high]: a window of such a share of the picture, width to height from 3/4
+            to 4/3, scaled to a square.
+            `mirror`; `jitter`, 0.4 in most programs: by how much brightness, contrast and
+            saturation may change; `lighting`, 0.1 in AlexNet: the deviation of its change of
+            colour. `course_lib.photographs` has each as a function.
         seed: decides order and augmentation of every training pass. Pass number k is the same
             on every machine, in every process, for tf.data and in `Splits.train_pass`. (Where
             sizes differ, tf.data mixes 4,096 neighbours at a time; the files themselves are in
             shuffled order.)
+        part: (which, of how many): the part of one of several processes that train together, where
+            sizes differ. `train` and `validation` are divided evenly, batch_size with them. What
+            does not fill a batch of all is left out of both; `test` is whole.
         data_dir: a TensorFlow Datasets folder to use instead of the usual ones: the variable
             COURSE_DATA_DIR, then data/ of the checkout, then the installed copy. Downloads
             go to the first of them that can be written, else to ~/tensorflow_datasets.
@@ -282,17 +320,27 @@ def load(
         train_limit = _integer("train_limit", train_limit, 1, 10**9)
     if source.image_shape is not None:
         augment = _augmentation(augment, image_size or min(source.image_shape[:2]))
-    elif not isinstance(augment, bool) or (augment and numpy):
+    elif augment and numpy:
+        raise ValueError(f"augment is {augment!r}; allowed where sizes differ, as arrays: False")
+    else:
+        augment = _cut(augment, image_size)
+    if standardize not in (True, False, "mean"):
+        raise ValueError(f"standardize is {standardize!r}; allowed: True, False, 'mean'")
+    which, processes = part
+    processes = _integer("part[1]", processes, 1, 1 if source.image_shape else batch_size)
+    if batch_size % processes:
         raise ValueError(
-            f"augment is {augment!r}; allowed where sizes differ: True (tf.data only) and False"
+            f"batch_size is {batch_size}; allowed in {processes} parts: a multiple of it"
         )
+    which = _integer("part[0]", which, 0, processes - 1)
     if not numpy:
         _import_tensorflow()
+    std = (1 / 255,) if standardize == "mean" else source.std
     recipe = _Recipe(
-        batch_size,
+        batch_size // processes,
         image_size,
         np.asarray(source.mean if standardize else (0.0,), np.float32),
-        np.asarray(source.std if standardize else (1.0,), np.float32),
+        np.asarray(std if standardize else (1.0,), np.float32),
         augment,
         seed,
     )
@@ -306,7 +354,7 @@ def load(
         if source.image_shape:
             reader = _InMemory(_read_arrays(builder, source), train_limit, recipe)
         else:
-            reader = _Streamed(builder, source, train_limit, recipe)
+            reader = _Streamed(builder, source, train_limit, recipe, which, processes)
     if numpy:
         parts = {part: reader.arrays(part) for part in _PARTS}
     else:
@@ -321,8 +369,10 @@ def load(
         mean=np.asarray(source.mean, np.float32),
         std=np.asarray(source.std, np.float32),
         sizes=reader.sizes,
+        parts=processes,
         _recipe=recipe,
         _passes=None if numpy else reader.passes,
+        _views=getattr(reader, "views", None),
     )
 
 
@@ -351,6 +401,37 @@ def _augmentation(augment, side):
         raise ValueError(f"mirror is {whole['mirror']!r}; allowed: True, False")
     _integer("shift", whole["shift"], 0, side // 2)
     _integer("cutout", whole["cutout"], 0, side)
+    return whole
+
+
+def _cut(augment, side):
+    """Return False or all of `CUT`, or say which values are allowed."""
+    if isinstance(augment, bool):
+        usual = round(side * 256 / 224)
+        return augment and {**CUT, "scale": (usual, usual)}
+    if not isinstance(augment, dict) or not set(augment) <= set(CUT):
+        raise ValueError(
+            f"augment is {augment!r}; allowed where sizes differ: True, False, or a dictionary "
+            f"with keys of {', '.join(CUT)}"
+        )
+    whole = CUT | augment
+    if (whole["scale"] is None) == (whole["area"] is None):
+        raise ValueError(f"augment is {augment!r}; allowed: one of scale and area")
+    bounds, name = ((side, 4096), "scale") if whole["scale"] else ((0.01, 1), "area")
+    low, high = whole[name]
+    if not bounds[0] <= low <= high <= bounds[1]:
+        raise ValueError(
+            f"{name} is {whole[name]!r}; allowed: two numbers from {bounds[0]} to {bounds[1]}, the "
+            "lower one first"
+        )
+    for name in ("square", "mirror"):
+        if not isinstance(whole[name], bool):
+            raise ValueError(f"{name} is {whole[name]!r}; allowed: True, False")
+    if whole["square"] and whole["area"]:
+        raise ValueError("square is True; allowed with area: False")
+    for name in ("jitter", "lighting"):
+        if not 0 <= whole[name] <= 1:
+            raise ValueError(f"{name} is {whole[name]!r}; allowed: numbers from 0 to 1")
     return whole
 
 
@@ -743,15 +824,25 @@ class _InMemory:
 class _Streamed:
     """Sets of photographs of any size: decoded, scaled and cut while they are read."""
 
-    def __init__(self, builder, source, train_limit, recipe):
-        self.builder = builder
+    def __init__(self, builder, source, train_limit, recipe, which, parts):
+        import tensorflow_datasets as tfds
+
+        self.builder, self.recipe, self.parts, self.limit = builder, recipe, parts, train_limit
         self.splits = dict(zip(_PARTS, source.splits, strict=True))
-        self.sizes = {
-            part: builder.info.splits[split].num_examples for part, split in self.splits.items()
-        }
+        splits = self.splits.items()
+        count = {part: builder.info.splits[split].num_examples for part, split in splits}
         if train_limit is not None:
-            self.sizes["train"] = _integer("train_limit", train_limit, 1, self.sizes["train"])
-        self.recipe = recipe
+            count["train"] = _integer("train_limit", train_limit, 1, count["train"])
+        self.sizes = count
+        for part in ("train", "validation") if parts > 1 else ():
+            steps = count[part] // parts // recipe.batch_size
+            if not steps:
+                raise ValueError(
+                    f"{self.splits[part]} has {count[part]} pictures, too few for a batch of "
+                    f"{parts * recipe.batch_size}; allowed in parts: batches no larger than that"
+                )
+            self.sizes[part] = steps * recipe.batch_size
+            self.splits[part] = tfds.even_splits(self.splits[part], n=parts)[which]
 
     def _encoded(self, part):
         import tensorflow_datasets as tfds
@@ -761,29 +852,94 @@ class _Streamed:
         )
         return examples.take(self.sizes[part])
 
+    def _mixed(self, key):
+        """Return the training examples, not decoded, the files in an order drawn from `key`.
+
+        With a train_limit they are in order, since the first pictures are those meant.
+        """
+        import tensorflow_datasets as tfds
+
+        tf = _import_tensorflow()
+        wanted = self.builder.info.splits[self.splits["train"]].file_instructions
+        files = (
+            tf.constant([file.filename for file in wanted]),
+            tf.constant([file.skip for file in wanted], tf.int64),
+            tf.constant([file.take for file in wanted], tf.int64),  # -1 is all
+        )
+        order = tf.argsort(tf.random.stateless_uniform([len(wanted)], key, alg="philox"))
+        if self.limit is None:
+            files = tuple(tf.gather(column, order) for column in files)
+
+        def records(name, skip, take):
+            return tf.data.TFRecordDataset(name, buffer_size=8 << 20).skip(skip).take(take)
+
+        def example(record):
+            decoders = {"image": tfds.decode.SkipDecoding()}
+            return self.builder.info.features.deserialize_example(record, decoders=decoders)
+
+        read = tf.data.Dataset.from_tensor_slices(files).interleave(
+            records,
+            cycle_length=16,
+            block_length=16,  # these and the buffer as in TensorFlow Datasets
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return read.map(example, num_parallel_calls=tf.data.AUTOTUNE).take(self.sizes["train"])
+
     def arrays(self, part):
         images, labels = zip(*self.batches(part).as_numpy_iterator(), strict=True)
         return np.concatenate(images), np.concatenate(labels)
 
     def batches(self, part):
         tf = _import_tensorflow()
+        examples = self._encoded(part).map(self._squares(1), num_parallel_calls=tf.data.AUTOTUNE)
+        one = examples.map(lambda images, label: (images[0], label))
+        return one.batch(self.recipe.batch_size).prefetch(2)
 
-        def picture(example):
-            return self._picture(example["image"]), tf.cast(example["label"], tf.int32)
+    def views(self, crops, scale):
+        tf = _import_tensorflow()
+        if crops not in (1, 10):
+            raise ValueError(f"crops is {crops!r}; allowed: 1, 10")
+        if scale is not None:
+            scale = _integer("scale", scale, self.recipe.image_size, 4096)
+        squares = self._squares(crops, scale)
+        examples = self._encoded("test").map(squares, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.batch(max(1, self.recipe.batch_size // crops)).prefetch(2)
 
-        pictures = self._encoded(part).map(picture, num_parallel_calls=tf.data.AUTOTUNE)
-        return pictures.batch(self.recipe.batch_size).prefetch(2)
+    def _squares(self, crops, scale=None):
+        """Return a function from an example to squares of its scaled picture and its label."""
+        from course_lib import photographs
+
+        tf = _import_tensorflow()
+        side = self.recipe.image_size
+        scale = scale or round(side * 256 / 224)
+
+        def squares(example):
+            image = photographs.scaled(example["image"], scale)
+            images = self.recipe.standardise(photographs.squares(image, side, crops))
+            return images, tf.cast(example["label"], tf.int32)
+
+        return squares
 
     def passes(self, first):
+        from course_lib import photographs
+
         tf = _import_tensorflow()
-        examples = self._encoded("train")
+        side, cut, whole = self.recipe.image_size, self.recipe.augment, self._squares(1)
 
         def one_pass(key):
             seed = tf.random.stateless_uniform([], key, maxval=2**31, dtype=tf.int64, alg="philox")
 
             def picture(number, example):
-                key = tf.stack([seed, number]) if self.recipe.augment else None
-                return self._picture(example["image"], key), tf.cast(example["label"], tf.int32)
+                if not cut:
+                    images, label = whole(example)
+                    return images[0], label
+                key = tf.stack([seed, number])
+                draws = tf.random.stateless_uniform([photographs.DRAWS], key, alg="philox")
+                key = tf.stack([seed + 1, number])
+                normal = tf.random.stateless_normal([3], key, alg="philox")
+                image = photographs.drawn(example["image"], side, cut, draws, normal)
+                return self.recipe.standardise(image), tf.cast(example["label"], tf.int32)
 
             def mix(number, chunk):
                 count = tf.shape(chunk["label"])[0]
@@ -792,35 +948,14 @@ class _Streamed:
                 mixed = {feature: tf.gather(value, order) for feature, value in chunk.items()}
                 return tf.data.Dataset.from_tensor_slices(mixed)
 
-            chunks = examples.batch(_SHUFFLED_TOGETHER).enumerate()
+            # The next pictures are read while these are trained on.
+            chunks = self._mixed(key).batch(_SHUFFLED_TOGETHER).prefetch(1).enumerate()
             pictures = (
                 chunks.flat_map(mix).enumerate().map(picture, num_parallel_calls=tf.data.AUTOTUNE)
             )
             return pictures.batch(self.recipe.batch_size)
 
         return self.recipe.passes(one_pass, self.sizes["train"], first)
-
-    def _picture(self, encoded, key=None):
-        """Decode, scale the shorter side, cut a square: the centre, or one drawn from `key`."""
-        tf = _import_tensorflow()
-        side = self.recipe.image_size
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        shape = tf.cast(tf.shape(image)[:2], tf.float32)
-        scaled = tf.cast(
-            tf.round(shape * (round(side * 256 / 224) / tf.reduce_min(shape))), tf.int32
-        )
-        image = tf.image.resize(tf.cast(image, tf.float32) / 255, scaled, antialias=True)
-        image = tf.clip_by_value(image, 0.0, 1.0)
-        if key is None:
-            top_left = (scaled - side) // 2
-        else:
-            draw = tf.random.stateless_uniform([3], key, alg="philox")
-            top_left = tf.cast(draw[:2] * tf.cast(scaled - side + 1, tf.float32), tf.int32)
-            image = tf.cond(draw[2] < 0.5, lambda: image[:, ::-1], lambda: image)
-            # A product just below the bound may round up to it.
-            top_left = tf.minimum(top_left, scaled - side)
-        image = tf.image.crop_to_bounding_box(image, top_left[0], top_left[1], side, side)
-        return self.recipe.standardise(image)
 
 
 @functools.cache

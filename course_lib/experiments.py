@@ -2,12 +2,13 @@
 what came out.
 
     python -m course_lib.experiments list [NAME ...]
-    python -m course_lib.experiments run NAME ... [--jobs 2] [--minutes 150]
+    python -m course_lib.experiments run NAME ... [--jobs 2] [--minutes 150] [--devices all]
     python -m course_lib.experiments verdicts [WORD ...] [--json]
 
 NAME is a chapter's word, `alexnet`, or one run of it, `alexnet/relu`. `run` trains what is missing,
 each seed in a process of its own. Stop it at any time; started again it goes on after the last
-whole epoch. Delete a record to train it again.
+whole epoch. Delete a record to train it again. `--devices all` divides each batch among all
+devices, of several hosts too, see `course_lib.devices`.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_lib import rich, weights
+from course_lib.data import DataError
 from course_lib.profile import quiet_native_logs
 
 HERE = importlib.resources.files("course_lib")
@@ -48,6 +50,11 @@ class Run:
     functions such as "probes.gradients": each is called with the trained network, the splits as
     arrays, and a function that builds the untrained network; the record keeps what it returns.
     `ship` keeps the weights of the first seed, see `course_lib.weights`.
+
+    For photographs, see IMAGENET.md, two more: `precision` is a policy of
+    `course_lib.training.precision`, by which the network computes while it trains; it is tested by
+    float32. `views` are arguments of `course_lib.data.Splits.views`: the record's "tests" judge
+    the test pictures by each, and its "test" is the first of them.
 
     In the file, `like = "label"` takes everything from another entry; tables are merged key by key.
     The word "none" in `changes` stands for None, which TOML does not have.
@@ -66,6 +73,8 @@ class Run:
     after: tuple = ()
     candidates: dict | None = None
     ship: bool = False
+    precision: str = "float32"
+    views: tuple = ()
 
     @property
     def name(self):
@@ -98,7 +107,7 @@ def complete(run, load, fit):
     get = run.get if isinstance(run, dict) else functools.partial(getattr, run)
     parts = {"network": get("network"), "changes": get("changes")}
     for part, function, unused in (
-        ("data", load, ("name", "numpy", "seed", "data_dir")),
+        ("data", load, ("numpy", "seed", "part", "data_dir")),
         ("recipe", fit, ("model", "splits", "batch_size", "seed", "resume", "progress")),
     ):
         defaults = {
@@ -107,7 +116,8 @@ def complete(run, load, fit):
             if name not in unused
         }
         parts[part] = {**defaults, **get(part)}
-    parts["start"] = get("start", None)
+    for part, default in (("start", None), ("precision", "float32"), ("views", ())):
+        parts[part] = get(part, default)
     return json.loads(json.dumps(parts))
 
 
@@ -249,7 +259,7 @@ def save_record(record, file):
     """Write a record as JSON, in one step that cannot half happen."""
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
+    part = file.with_suffix(f".part{os.getpid()}")
     part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     part.replace(file)
 
@@ -280,17 +290,19 @@ def surroundings():
 # ---- one training
 
 
-def train(run, seed, resume=None, progress=True):
+def train(run, seed, resume=None, progress=True, devices=()):
     """Build a run's network from a seed, train it, test it, and return the record.
 
     Args:
         run: a `Run`.
         seed: fixes the initial weights, dropout, and the order of the pictures.
         resume, progress: see `course_lib.training.fit`.
+        devices: the arguments of `course_lib.devices.use`; none for one device.
 
     Returns:
-        (record, model). The record is what `save_record` writes. "training" and "test" are
-        measured after training, in evaluation mode, on pictures that are not augmented.
+        (record, model), the model on one device. The record is what `save_record` writes.
+        "training" and "test" are measured after training, in evaluation mode, on pictures that are
+        not augmented; of photographs only "test".
         "train_seconds" go by the clock; "processor_seconds" are what one idle core would take (on
         a GPU: what its host did). Both include the validation after each epoch.
     """
@@ -298,22 +310,31 @@ def train(run, seed, resume=None, progress=True):
     import numpy as np
 
     from course_lib import data, training, zoo
+    from course_lib.devices import process, processes, use
 
     def untrained():
         keras.utils.set_random_seed(seed)
         return zoo.build(run.network, **run.changes)
 
-    model = untrained()
     if run.start:
-        first, trained = train(load(run.word)[run.start["run"]], seed, progress=False)
+        before = load(run.word)[run.start["run"]]
+        first, trained = train(before, seed, progress=False, devices=devices)
         if first["interrupted"]:
             raise KeyboardInterrupt
-        for layer in run.start["layers"]:
-            model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
-        keras.utils.set_random_seed(seed)
-    splits = data.load(seed=seed, **run.data)
-    history = training.fit(model, splits, resume=resume, progress=progress, **run.recipe)
-    still = data.load(numpy=True, **{**run.data, "augment": False})
+    with use(*(devices or ("one",))) as used:
+        with training.precision(run.precision):
+            model = untrained()
+        if run.start:
+            for layer in run.start["layers"]:
+                model.get_layer(layer).set_weights(trained.get_layer(layer).get_weights())
+            keras.utils.set_random_seed(seed)
+        part = {"part": (process(), processes())} if used and run.views else {}
+        splits = data.load(seed=seed, **part, **run.data)
+        history = training.fit(model, splits, resume=resume, progress=progress, **run.recipe)
+    if used or run.precision != "float32":
+        found, model = model.get_weights(), untrained()
+        model.set_weights(found)
+    still = None if run.views else data.load(numpy=True, **{**run.data, "augment": False})
 
     def total(what):
         return round(sum(row[what] for row in history["epochs"]), 1)
@@ -325,6 +346,8 @@ def train(run, seed, resume=None, progress=True):
         "data": run.data,
         "recipe": run.recipe,
         **({"start": run.start} if run.start else {}),
+        **({"precision": run.precision, "views": run.views} if run.views else {}),
+        **({"devices": used} if used else {}),
         "input": "numpy" if isinstance(splits.train, tuple) else "tf.data",
         "parameters": model.count_params(),
         **history,
@@ -333,6 +356,9 @@ def train(run, seed, resume=None, progress=True):
     }
     if not np.isfinite(history["epochs"][-1]["loss"] if history["epochs"] else 0.0):
         record["diverged"] = True
+    elif run.views and not history["interrupted"]:
+        found = [training.evaluate_views(model, splits.views(**view)) for view in run.views]
+        record["test"], record["tests"] = found[0], found
     elif not history["interrupted"]:
         record["training"] = training.evaluate(model, still.train)
         record["test"] = training.evaluate(model, still.test)
@@ -348,11 +374,13 @@ def _function(name):
     return getattr(importlib.import_module(f"course_lib.{module}"), function)
 
 
-def train_and_save(run, seed):
+def train_and_save(run, seed, devices=()):
     """Train one seed of a run and write its record; return False if it was interrupted."""
-    asked = zlib.crc32(repr((run.network, run.changes, run.data, run.recipe, run.start)).encode())
+    asked = (run.network, run.changes, run.data, run.recipe, run.start, *devices)
+    asked += () if run.precision == "float32" else (run.precision,)
+    asked = zlib.crc32(repr(asked).encode())
     resume = Path("runs") / f"{run.word}_{run.label}_seed{seed}_{asked:08x}.npz"
-    record, model = train(run, seed, resume, progress=False)
+    record, model = train(run, seed, resume, progress=bool(run.views), devices=devices)
     if record["interrupted"]:
         return False
     if run.ship and seed == run.seeds[0] and "test" in record:
@@ -416,25 +444,31 @@ def minutes(run):
 
 def show(runs):
     """Print each run with its seeds, and what the missing ones cost."""
-    total = 0.0
+    total, photographs = 0.0, 0
     for run in runs:
         missing = run.missing()
         state = "recorded" if not missing else f"missing seeds {', '.join(map(str, missing))}"
-        if missing:
+        if missing and run.views:
+            photographs += len(missing)
+            state += ", for GPUs: IMAGENET.md says what they take"
+        elif missing:
             each = minutes(run)
             total += each * len(missing)
             state += f", about {each:.1f} core-minutes each"
         print(f"{run.name}: {state}")
     print(f"missing: about {total / 60:.1f} core-hours on the processors of the records")
+    if photographs:
+        print(f"not counted: {photographs} trainings for GPUs")
 
 
-def run_all(runs, jobs=1, limit=None):
+def run_all(runs, jobs=1, limit=None, devices=()):
     """Train what is missing, `jobs` at a time, each in a process with its share of the cores.
 
     Args:
         runs: what `find` returned.
         jobs: processes side by side.
         limit: minutes after which all are interrupted; they can be gone on with.
+        devices: as for `train`.
 
     Returns:
         How many trainings failed. An interrupted one has not failed.
@@ -463,6 +497,8 @@ def run_all(runs, jobs=1, limit=None):
                 if waiting and slot not in running:
                     run, seed = waiting.pop(0)
                     words = ["-m", "course_lib.experiments", "one", run.name, str(seed)]
+                    if devices:
+                        words += ["--devices", devices[0], "--normalization", devices[1]]
                     process = subprocess.Popen([sys.executable, *words], env=environment)
                     if cores:
                         first = slot * share % len(cores)
@@ -492,16 +528,31 @@ def main(argv=None):
     one = commands.add_parser("one", help="train one seed of one run in this process")
     one.add_argument("names", nargs=1, metavar="NAME")
     one.add_argument("seed", type=int)
+    for command in (running, one):
+        command.add_argument("--devices", choices=("one", "all"), default="one")
+        command.add_argument(
+            "--normalization",
+            choices=("synchronized", "per device"),
+            default="synchronized",
+            help="with --devices all: batch normalisation by the whole batch or by device",
+        )
     settling = commands.add_parser("verdicts", help="what the records say of each claim")
     settling.add_argument("words", nargs="*", metavar="WORD")
     settling.add_argument("--json", action="store_true", help="one object a test")
     given = parser.parse_args(argv)
-    if given.command != "run":
-        with quiet_native_logs():
-            import keras
-
-            keras.ops.zeros(1)
+    devices = ()
+    if getattr(given, "devices", "one") == "all":
+        devices = (given.devices, given.normalization)
     try:
+        if given.command != "run":
+            with quiet_native_logs():
+                import keras
+
+                if devices:
+                    from course_lib.devices import join
+
+                    join()
+                keras.ops.zeros(1)
         if given.command == "verdicts":
             from course_lib import evidence
 
@@ -511,12 +562,16 @@ def main(argv=None):
         elif given.command == "run":
             if given.jobs < 1:
                 parser.error(f"--jobs is {given.jobs}; allowed: at least 1")
-            parser.exit(1 if run_all(find(given.names), given.jobs, given.minutes) else 0)
+            if devices and given.jobs > 1:
+                parser.error(f"--jobs is {given.jobs}; allowed with --devices all: 1")
+            failed = run_all(find(given.names), given.jobs, given.minutes, devices)
+            parser.exit(1 if failed else 0)
         else:
             with contextlib.suppress(KeyboardInterrupt):
-                parser.exit(0 if train_and_save(find(given.names)[0], given.seed) else 130)
+                saved = train_and_save(find(given.names)[0], given.seed, devices)
+                parser.exit(0 if saved else 130)
             parser.exit(130)
-    except ValueError as error:
+    except (ValueError, DataError) as error:
         parser.exit(2, f"{error}\n")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from course_lib import devices
 from course_lib.arguments import check, check_choice
 from course_lib.data import Pass
 from course_lib.metrics import top_k_error
@@ -34,7 +36,7 @@ class Batches(keras.utils.PyDataset):
         return len(self.batches)
 
     def __getitem__(self, i):
-        images, labels = self.batches[i]
+        images, labels = devices.shareable(*self.batches[i])
         return images, for_heads(labels, self.heads)
 
 
@@ -193,6 +195,8 @@ class Keeper(keras.callbacks.Callback):
 
     def save(self):
         """Write everything that the next epoch depends on, in one step that cannot half happen."""
+        if devices.process():  # the first one's file is for all
+            return
         arrays = {f"state{i}": np.asarray(v) for i, v in enumerate(self._state())}
         arrays |= {f"best{i}": w for i, w in enumerate(self.best)}
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -201,15 +205,19 @@ class Keeper(keras.callbacks.Callback):
         part.replace(self.file)
 
     def restore(self, model):
-        """Put the saved state back.
+        """Put the saved state back, if there is one.
 
         Raises:
             ValueError: the file is damaged, or belongs to another model.
         """
+        content = self.file.read_bytes() if self.file.exists() else b""
+        content = devices.of_the_first(content)
+        if not content:
+            return
         self.set_model(model)
         state = self._state()
         try:
-            with np.load(self.file) as saved:
+            with np.load(io.BytesIO(content)) as saved:
                 arrays = [saved[f"state{i}"] for i in range(sum(k[:5] == "state" for k in saved))]
                 self.rows = json.loads(str(saved["rows"]))
                 self.best_row = int(saved["best_row"])
@@ -224,27 +232,82 @@ class Keeper(keras.callbacks.Callback):
             variable.assign(array)
 
 
-def cosine(highest, steps):
-    """Return the learning rate: up for a fifth of the steps, then down to zero along a cosine."""
-    warm = max(1, steps // 5)
+def cosine(highest, steps, warm=None):
+    """Return the learning rate: up for some steps, then down to zero along a cosine.
+
+    Args:
+        warm: steps upwards; None: a fifth of all.
+    """
+    warm = max(1, steps // 5 if warm is None else warm)
     return keras.optimizers.schedules.CosineDecay(
         highest / 100, max(1, steps - warm), warmup_target=highest, warmup_steps=warm
     )
 
 
-def make_optimizer(optimizer, rate, weight_decay, decayed, averaging):
-    """Return the optimiser; see `fit` for the arguments."""
+def rates(schedule, highest, steps, epochs, warm_up=None):
+    """Return the learning rate: a number, or what says it at each step; see `fit`.
+
+    Args:
+        steps: in an epoch.
+    """
+    schedules = keras.optimizers.schedules
+    if schedule == "constant":
+        return highest
+    if schedule == "cosine":
+        warm = None if warm_up is None else round(warm_up * steps)
+        return cosine(highest, steps * epochs, warm)
+    if schedule == "linear":
+        return schedules.PolynomialDecay(highest, steps * epochs, end_learning_rate=0.0)
+    factor = schedule["factor"]
+    if "every" in schedule:
+        each = max(1, round(schedule["every"] * steps))
+        return schedules.ExponentialDecay(highest, each, factor, staircase=True)
+    last = [round(epoch * steps) - 1 for epoch in schedule["at"]]  # the last step of each rate
+    return schedules.PiecewiseConstantDecay(
+        last, [highest * factor**times for times in range(len(last) + 1)]
+    )
+
+
+def check_schedule(schedule, epochs, warm_up):
+    """Check the schedule of `fit`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    allowed = "'cosine', 'constant', 'linear', or a dictionary of factor and one of at and every"
+    known = schedule in ("cosine", "constant", "linear") or (
+        isinstance(schedule, dict) and set(schedule) in ({"factor", "at"}, {"factor", "every"})
+    )
+    check("schedule", schedule, known, allowed)
+    if isinstance(schedule, dict):
+        check("factor", schedule["factor"], 0 < schedule["factor"] < 1, "above 0 and below 1")
+        at = schedule.get("at", [schedule.get("every")])
+        rising = all(a < b for a, b in zip([0, *at], [*at, epochs]))
+        check("schedule", schedule, rising, f"epochs that rise, between 0 and {epochs}")
+    if warm_up is not None:
+        fits = schedule == "cosine" and 0 <= warm_up < epochs
+        check("warm_up", warm_up, fits, f"with the schedule 'cosine', 0 to below {epochs} epochs")
+
+
+def make_optimizer(optimizer, rate, weight_decay, decayed, averaging, variables=()):
+    """Return the optimiser; see `fit` for the arguments.
+
+    Args:
+        variables: those of the model, for decayed="no depthwise".
+    """
     common = {"weight_decay": weight_decay or None}
     if averaging:
         common |= {"use_ema": True, "ema_momentum": averaging}
     if optimizer == "adam":
         chosen = keras.optimizers.Adam(rate, **common)
     else:
+        momentum = 0.0 if optimizer == "plain" else 0.9
         chosen = keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=optimizer == "nesterov", **common
+            rate, momentum=momentum, nesterov=optimizer == "nesterov", **common
         )
-    if decayed == "kernels":
-        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if decayed != "all":
+        spared = [v for v in variables if decayed == "no depthwise" and "depthwise/" in v.path]
+        chosen.exclude_from_weight_decay(var_list=spared, var_names=["bias", "gamma", "beta"])
     return chosen
 
 
@@ -275,6 +338,7 @@ def fit(
     learning_rate=1e-3,
     optimizer="adam",
     schedule="cosine",
+    warm_up=None,
     weight_decay=0.0,
     decayed="kernels",
     label_smoothing=0.0,
@@ -287,8 +351,8 @@ def fit(
 ):
     """Train a classifier that returns logits.
 
-    The learning rate rises over the first fifth of the steps and then falls to zero along a
-    cosine.
+    Unless told otherwise, the learning rate rises over the first fifth of the steps and then falls
+    to zero along a cosine.
 
     Args:
         model: a `keras.Model`. A dictionary of outputs has its logits under "main"; the others
@@ -297,10 +361,15 @@ def fit(
         epochs: passes over the training images.
         learning_rate: the highest learning rate.
         optimizer: "adam"; "sgd" with momentum 0.9 as in the papers; "nesterov", the same with
-            Nesterov's momentum.
-        schedule: "cosine", or "constant".
-        weight_decay: decoupled decay, a step and learning rate.
-        decayed: what decays: "kernels", or "all" weights, as in the ResNet paper.
+            Nesterov's momentum; "plain", gradient descent without.
+        schedule: "cosine"; "constant"; "linear", down to zero along a straight line; steps, as
+            {"factor": 0.1, "at": [30, 60]}, epochs from which on the rate is multiplied once
+            more, or {"factor": 0.94, "every": 2.5}.
+        warm_up: epochs in which the rate rises, before the cosine; None: a fifth of all.
+        weight_decay: decoupled decay, a step and learning rate. A decay that a paper adds to the
+            gradient acts through a momentum of 0.9, and is ten times as much here.
+        decayed: what decays: "kernels"; "no depthwise", other kernels than those of depthwise
+            convolutions; or "all" weights, as in the ResNet paper.
         label_smoothing: the share of a label that is spread over all classes, below 1.
         averaging: 0, or the momentum of a moving average of the weights, such as 0.999, that the
             model is left with; with keep="last" only. Validation shows the weights themselves.
@@ -321,9 +390,9 @@ def fit(
     if not isinstance(epochs, int) or epochs < 1:
         raise ValueError(f"epochs is {epochs!r}; allowed: an integer of at least 1.")
     check_choice("keep", keep, ("best", "last"))
-    check_choice("schedule", schedule, ("cosine", "constant"))
-    check_choice("optimizer", optimizer, ("adam", "sgd", "nesterov"))
-    check_choice("decayed", decayed, ("kernels", "all"))
+    check_schedule(schedule, epochs, warm_up)
+    check_choice("optimizer", optimizer, ("adam", "sgd", "nesterov", "plain"))
+    check_choice("decayed", decayed, ("kernels", "all", "no depthwise"))
     for name, value in (("label_smoothing", label_smoothing), ("averaging", averaging)):
         check(name, value, 0 <= value < 1, "at least 0 and below 1")
     check("keep", keep, keep == "last" or not averaging, "'last', where weights are averaged")
@@ -345,13 +414,13 @@ def fit(
             check_batch(model, images, labels)
         validation = splits.validation
         steps = len(splits.train)
-    rate = learning_rate if schedule == "constant" else cosine(learning_rate, steps * epochs)
-    compile_for(
-        model, make_optimizer(optimizer, rate, weight_decay, decayed, averaging), label_smoothing
-    )
+    rate = rates(schedule, learning_rate, steps, epochs, warm_up)
+    weights = model.trainable_variables
+    chosen = make_optimizer(optimizer, rate, weight_decay, decayed, averaging, weights)
+    compile_for(model, chosen, label_smoothing)
 
     keeper = Keeper(Path(resume) if resume else None)
-    if resume and keeper.file.exists():
+    if resume:
         keeper.restore(model)
     done = len(keeper.rows)
     callbacks = [keeper] + ([Progress(epochs)] if progress else [])
@@ -365,11 +434,13 @@ def fit(
             # A model whose loss and metrics are not built reads a batch before it trains, and
             # with it the first pass would be lost.
             model.test_on_batch(images, for_heads(labels, heads))
-        train = splits.train_from(done)
+        train = splits.train_from(done, spare=devices.spare_passes())
         if heads:
             train, validation = (
                 split.map(lambda x, y: (x, for_heads(y, heads))) for split in (train, validation)
             )
+    parts = getattr(splits, "parts", 1)
+    train, validation = devices.prepare(model, train, validation, parts)
     interrupted = False
     try:
         model.fit(
@@ -382,6 +453,8 @@ def fit(
             callbacks=callbacks,
         )
     except KeyboardInterrupt:
+        if devices.processes() > 1:  # the others wait for this one
+            raise
         interrupted = True
         where = f"; run again to go on from {resume}" if resume else ""
         print(f"\ninterrupted after {len(keeper.rows)} of {epochs} epochs{where}")
@@ -394,13 +467,14 @@ def fit(
 def predict(model, split, batch_size=512):
     """Return (logits, labels) as NumPy arrays: (images, classes) and (images,)."""
     if isinstance(split, tuple):
-        images, labels = split
-        batches = ((images[i : i + batch_size],) for i in range(0, len(labels), batch_size))
-        logits = [np.asarray(main_output(model.predict_on_batch(*b)), "float32") for b in batches]
-        return np.concatenate(logits), np.asarray(labels)
+        starts = range(0, len(split[1]), batch_size)
+        batches = (tuple(part[i : i + batch_size] for part in split) for i in starts)
+    else:
+        batches = split.as_numpy_iterator()
     logits, labels = [], []
-    for images, truth in split.as_numpy_iterator():
-        logits.append(np.asarray(main_output(model.predict_on_batch(images)), "float32"))
+    for images, truth in batches:
+        found = np.asarray(main_output(model.predict_on_batch(images)), "float32")
+        logits.append(found[: len(images)])  # with a strategy, each device predicts all of them
         labels.append(truth)
     return np.concatenate(logits), np.concatenate(labels)
 
@@ -417,6 +491,28 @@ def evaluate(model, split):
         "loss": float(losses.mean()),
         "images": len(labels),
     }
+
+
+def evaluate_views(model, batches):
+    """Judge a model by several views of each picture: the mean of their probabilities counts.
+
+    Args:
+        batches: what `course_lib.data.Splits.views` returns.
+
+    Returns:
+        {"images", "accuracy", "error", "top5_error"}, shares of 1.
+    """
+    scores, labels = [], []
+    for images, truth in batches.as_numpy_iterator():
+        views = images.reshape(-1, *images.shape[2:])
+        logits = np.asarray(main_output(model.predict_on_batch(views)), "float64")[: len(views)]
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        scores.append(shares.reshape(*images.shape[:2], -1).mean(axis=1))
+        labels.append(truth)
+    scores, labels = np.concatenate(scores), np.concatenate(labels)
+    error, top5 = (top_k_error(scores, labels, k) for k in (1, 5))
+    return {"images": len(labels), "accuracy": 1 - error, "error": error, "top5_error": top5}
 
 
 @contextlib.contextmanager

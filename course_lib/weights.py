@@ -7,6 +7,7 @@ record holds the file's SHA-256 and the test error with the weights as rounded.
 import hashlib
 import importlib.resources
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def save(model, network, run, seed, changes):
     source = json.dumps({"run": run, "seed": seed, "changes": changes})
     file = file_of(network)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part.npz")
+    part = file.with_suffix(f".part{os.getpid()}.npz")
     np.savez_compressed(part, source=source, **arrays)
     part.replace(file)
     return hashlib.sha256(file.read_bytes()).hexdigest()

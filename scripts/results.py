@@ -1,10 +1,10 @@
-"""Write the README's tables of results, claims and speed, each between two comments of its name.
+"""Write the tables of README.md and IMAGENET.md, each between two comments of its name.
 
     python scripts/results.py            write them
     python scripts/results.py --print    only print them
 
 Every number has one source: parameters and multiply-adds the audit of the network that a record
-names, accuracy the records, outcomes course_lib.evidence, speed benchmarks/results.
+names, accuracy the records, outcomes course_lib.evidence, speed and hours benchmarks/results.
 tests/test_readme.py compares.
 """
 
@@ -19,7 +19,7 @@ from course_lib import benchmarks, evidence, experiments, ledger, zoo
 from course_lib.audit import audit
 
 ROOT = Path(__file__).resolve().parents[1]
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "IMAGENET.md")
 # chapter: the run that stands for its network, and the labels of the columns
 CHAPTERS = {
     "01": ("mlp", "relu", ()),
@@ -146,24 +146,64 @@ def speed():
     return lines
 
 
-TABLES = {"results": results, "cost": cost, "claims": claims, "speed": speed}
+def imagenet():
+    """Return the lines of the table of what the trainings on ImageNet take, if nothing waits."""
+    head = [
+        "training",
+        "network",
+        "epochs",
+        "pictures/s, a core",
+        "core-hours for the pictures",
+        "one H100",
+        "eight H100",
+    ]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    table = ledger.load("ilsvrc").table("size of the 1,000-class set, used from 2012 on")
+    pictures = 0.99 * table[0]["images"]
+    prepared = benchmarks.load("pipeline_recipes")["results"]
+    timed = benchmarks.load("gpu_224_bfloat16")["results"]["resnet_v1.5"]["ours"]["train"]
+    trained = statistics.median(timed)
+    for label, run in experiments.load("imagenet").items():
+        if label == "rehearsal":
+            continue
+        core, seen = statistics.median(prepared[label]), pictures * run.recipe["epochs"]
+        cells = [label, f"`{run.network}`", f"{run.recipe['epochs']}", f"{core:.0f}"]
+        cells.append(f"{seen / core / 3600:,.0f}")
+        for count in (1, 8):
+            hours, cores = seen / (count * trained) / 3600, count * trained / core
+            known = run.network.startswith("resnet50")
+            cells.append(f"{hours:.1f} hours, {cores:.0f} cores" if known else "not timed")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+TABLES = {"results": results, "cost": cost, "claims": claims, "speed": speed, "imagenet": imagenet}
 
 
 def filled(text):
-    """Return the README's text with every table as it is today."""
-    for name, lines in TABLES.items():
+    """Return a page's text with each of its tables as it is today.
+
+    Raises:
+        ValueError: it has a place for no table, or for one that there is not.
+    """
+    names = re.findall("<!-- end of (.+) -->", text)
+    if not names or not set(names) <= set(TABLES):
+        raise ValueError(f"places for {names}; allowed: some of {', '.join(TABLES)}.")
+    for name in names:
+        lines = TABLES[name]
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         between = re.compile(f"(?<={start}\n).*?(?={end})", re.S)
         if not between.search(text):
-            raise ValueError(f"README.md has no place {start} ... {end}.")
+            raise ValueError(f"no place {start} before {end}.")
         table = "\n".join(lines()) + "\n"
         text = between.sub(lambda _, table=table: table, text)
     return text
 
 
 if __name__ == "__main__":
-    text = filled(README.read_text(encoding="utf-8"))
-    if "--print" in sys.argv:
-        print(text)
-    else:
-        README.write_text(text, encoding="utf-8")
+    for page in PAGES:
+        text = filled(page.read_text(encoding="utf-8"))
+        if "--print" in sys.argv:
+            print(text)
+        else:
+            page.write_text(text, encoding="utf-8")

