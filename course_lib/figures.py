@@ -244,11 +244,37 @@ def dots(groups, x_label, title, axes=None):
     return axes.figure
 
 
-def stacked(bars, x_label, title):
+def races(accuracies, ranked, x_label):
+    """Draw the runs of the eight in several races: a panel a race, a row a network, a dot a run.
+
+    Args:
+        accuracies: {race: {network: numbers}}, the same networks in each.
+        ranked: {race: networks}, whose mean is marked; the dots of the others are open.
+
+    Returns:
+        The figure.
+    """
+    figure, panels = canvas(1, len(accuracies), 9, 3.8, sharey=True, sharex=True)
+    for axes, (race, found) in zip(panels, accuracies.items()):
+        for place, (network, (colour, _)) in enumerate(looks(found).items()):
+            runs, closed = found[network], network in ranked[race]
+            look = {"color": colour, "markerfacecolor": colour if closed else "white"}
+            axes.plot(runs, [place] * len(runs), "o", markersize=5, **look)
+            if closed:
+                axes.plot([np.mean(runs)] * 2, [place - 0.3, place + 0.3], color=colour)
+        axes.set(title=race, xlabel=x_label)
+        axes.add_artist(_Cut(axes, "x"))
+    panels[0].set_yticks(range(len(found)), found)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def stacked(bars, x_label, title, number="{:.1f}"):
     """Draw one lying bar a name, cut into parts, each part in its colour with its number.
 
     Args:
         bars: {name: {part: length}}, the same parts in each; the first is drawn on top.
+        number: how a length is written.
 
     Returns:
         The figure.
@@ -264,7 +290,7 @@ def stacked(bars, x_label, title):
         for place, (start, length) in enumerate(zip(left, lengths)):
             if length > 0.05 * whole:
                 look = {"ha": "center", "va": "center", "color": "black" if light else "white"}
-                axes.text(start + length / 2, place, f"{length:.1f}", fontsize=9, **look)
+                axes.text(start + length / 2, place, number.format(length), fontsize=9, **look)
         left += lengths
     axes.set_yticks(range(len(bars)), bars)
     axes.invert_yaxis()
@@ -590,6 +616,42 @@ def over_pictures(pictures, maps, titles, marked=(), columns=5, side=1.45):
         axes.set_title(titles[i], fontsize=9, weight="bold" if i in marked else "normal")
         if i in marked:
             axes.add_patch(Rectangle((-0.5, -0.5), wide, high, fill=False, ec=COLOURS[1], lw=4))
+    return figure
+
+
+def tables(grids, x_label, y_label, *, top, columns=3, side=2.6, number="", ticks=None):
+    """Draw tables of numbers beside each other, a cell the darker, the larger its number.
+
+    Args:
+        grids: {title: (rows, columns)}; a nan is left white.
+        x_label, y_label: what the columns and the rows are.
+        top: the number that is darkest, the same in all.
+        side: of one table, in inches.
+        number: how the numbers are written into the cells, such as "{:.0f}"; "" leaves them out.
+        ticks: (names of the columns, names of the rows), or None to count from 0.
+
+    Returns:
+        The figure.
+    """
+    columns = min(columns, len(grids))
+    rows = -(-len(grids) // columns)
+    size = (side * columns, (side + 0.4) * rows)
+    figure, panels = canvas(rows, columns, *size, squeeze=False)
+    for axes, (title, grid) in zip(panels.flat, grids.items()):
+        grid = np.asarray(grid, "float64")
+        axes.imshow(grid, cmap="Blues", vmin=0, vmax=top, interpolation="nearest")
+        for (row, column), found in np.ndenumerate(grid):
+            if number and np.isfinite(found):
+                look = {"color": "white" if found > 0.6 * top else "black", "fontsize": 8}
+                axes.text(column, row, number.format(found), ha="center", va="center", **look)
+        if ticks:
+            for set_ticks, names in zip((axes.set_xticks, axes.set_yticks), ticks):
+                set_ticks(range(len(names)), names)
+        elif number:
+            axes.set(xticks=range(grid.shape[1]), yticks=range(grid.shape[0]))
+        axes.set(xlabel=x_label, title=title)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(y_label)
     return figure
 
 

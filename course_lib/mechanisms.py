@@ -583,6 +583,30 @@ def data_parallel(devices=2, pictures=8):
 # ---- loss, learning rate, guesses
 
 
+def added_gradients(weight=0.3, others=2):
+    """Draw the sum of one gradient and others of the same length times a weight: all in one
+    direction, and in directions that have nothing to do with each other.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = figures.canvas(width=4.4, height=2.6)
+    side = weight * others**0.5  # the others together, at right angles to each other
+    along, across = 1 + weight * others, (1 + side**2) ** 0.5
+    for y, parts in ((1, [(1, 0), *[(weight, 0)] * others]), (0, [(1, 0), (0, side)])):
+        at = np.array([0.0, y])
+        for part in parts:
+            _arrow(axes, at, at + part, shrinkA=0, shrinkB=0)
+            at = at + part
+        axes.plot([0, at[0]], [y, at[1]], ":", color="grey")
+    axes.text(0, 1.12, f"all one way: {along:.1f} times as long", fontsize=9)
+    axes.text(0, -0.2, f"unrelated ways: {across:.2f} times", fontsize=9)
+    axes.set(xlim=(-0.05, along + 0.15), ylim=(-0.35, 1.4))
+    axes.set_title(f"{others + 1} gradients, added up")
+    axes.axis("off")
+    return figure
+
+
 def minus_log(marks=(0.9, 0.5, 0.1, 0.01)):
     """Draw the loss of one example, -log p, over the probability of its right class.
 

@@ -182,6 +182,28 @@ def test_stacked_bars_say_their_parts_and_leave_out_what_none_has():
     assert ends == [4.0, 4.5]
 
 
+def test_tables_say_their_numbers_and_leave_out_what_is_none():
+    grid = np.array([[1.0, 20.0], [np.nan, -3.0]])
+    ticks = (["a", "b"], ["c", "d"])
+    look = {"top": 20, "number": "{:+.1f}", "ticks": ticks}
+    figure = figures.tables({"one": grid, "two": grid.T}, "layer", "source", **look)
+    assert figures.collisions(figure) == []
+    first = [(text.get_position(), text.get_text()) for text in figure.axes[0].texts]
+    assert first == [((0, 0), "+1.0"), ((1, 0), "+20.0"), ((1, 1), "-3.0")]
+    assert [text.get_position() for text in figure.axes[1].texts] == [(0, 0), (0, 1), (1, 1)]
+    assert not figures.tables({"one": grid}, "x", "y", top=20).axes[0].texts
+
+
+def test_races_leave_the_dots_of_those_that_are_not_ranked_open():
+    found = {"ResNet": np.array([80.0, 82.0]), "VGG": np.array([70.0])}
+    figure = figures.races({"short": found, "long": found}, {"short": found, "long": ["VGG"]}, "%")
+    short, long = (axes.lines for axes in figure.axes)
+    colour = {name: look[0] for name, look in figures.looks(found).items()}
+    assert [line.get_markerfacecolor() for line in long] == ["white", colour["VGG"], colour["VGG"]]
+    assert [line.get_markerfacecolor() for line in short][::2] == list(colour.values())
+    assert list(short[1].get_xdata()) == [81.0, 81.0] and len(long) == 3
+
+
 def test_maps_over_pictures_share_one_scale_and_the_marked_have_a_frame():
     pictures, maps = np.zeros((3, 28, 28, 1)), [np.full((3, 3), k) for k in (1.0, 2.0, 4.0)]
     figure = figures.over_pictures(pictures, maps, "abc", marked=[1], columns=2)

@@ -30,6 +30,7 @@ FIGURES = {
     "grouped_convolutions_8": lambda: mechanisms.grouped_convolutions(8, 2),
     "data_parallel": mechanisms.data_parallel,
     "data_parallel_4": lambda: mechanisms.data_parallel(4, 8),
+    "added_gradients": mechanisms.added_gradients,
     "minus_log": mechanisms.minus_log,
     "learning_rates": mechanisms.learning_rates,
     "guesses": lambda: mechanisms.guesses([PICTURE] * 3, [ANSWER] * 3, ["coat", "shirt", "bag"]),
@@ -91,6 +92,13 @@ def test_weights_and_work_are_counted():
         re.findall(r"[\d.]+", text)[0] for text in texts(mechanisms.pointwise()) if "adds" in text
     ]
     assert work == ["12.4", "120.4"]
+
+
+def test_the_lengths_of_added_gradients_are_those_of_their_lines():
+    figure = mechanisms.added_gradients(weight=0.5, others=3)
+    lengths = [np.linalg.norm(np.ptp(line.get_xydata(), axis=0)) for line in figure.axes[0].lines]
+    words = [re.findall(r"[\d.]+", text)[0] for text in texts(figure) if "times" in text]
+    assert words == [f"{lengths[0]:.1f}", f"{lengths[1]:.2f}"] == ["2.5", "1.32"]
 
 
 def test_descent_follows_the_slope_of_the_parabola():
