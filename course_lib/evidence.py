@@ -334,13 +334,11 @@ class Verdicts(list):
 
     def draw(self, title):
         """Display the forest plot, or where no test has its runs the table alone."""
-        from IPython.display import display
-
         from course_lib import figures
 
         figure = self.forest(title)
         if figure is None:
-            display(self)
+            figures.display(self)
         else:
             figures.show(figure, repr(self.compared()))
 

@@ -61,6 +61,13 @@ def canvas(rows=1, columns=1, width=7.0, height=3.6, **kwargs):
     return figure, figure.subplots(rows, columns, **kwargs)
 
 
+def display(shown):
+    """Display an object as a notebook does with the last value of a cell."""
+    import IPython.display
+
+    IPython.display.display(shown)
+
+
 def show(figure, alt):
     """Display a figure with a text for those who cannot see it.
 
