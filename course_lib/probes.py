@@ -306,6 +306,12 @@ def without_duplicates(model, splits, untrained):
     return {"near_duplicates": int(double.sum()), "error": error}
 
 
+def silent_classes(model, splits, untrained):
+    """Return how many classes get a logit above zero from no test picture."""
+    logits = main_output(model.predict(splits.test[0], batch_size=512, verbose=0))
+    return int((logits.max(axis=0) <= 0).sum())
+
+
 def compressed(model, splits, untrained):
     """Return the test error in percent after each step of Deep Compression, and the bytes.
 

@@ -65,6 +65,7 @@ def SqueezeNet(
     squeeze_ratio=0.125,
     stem=None,
     conv10_padding=0,
+    conv10_relu=True,
     initialization="lecun_uniform",
     dropout=0.5,
     name="squeezenet",
@@ -72,7 +73,7 @@ def SqueezeNet(
     """Build SqueezeNet; the defaults are the paper's network (table 1).
 
     Shapes: (batch, height, width, channels), pixels with zero mean -> (batch, classes), logits:
-    the mean of conv10's map, which ends with a ReLU as in the authors' files.
+    the mean of conv10's map.
 
     Args:
         input_shape: (height, width, channels). The paper prints 224, its table needs 227.
@@ -87,6 +88,8 @@ def SqueezeNet(
         squeeze_ratio: squeeze filters for each expand filter, SR (sec. 5.2).
         stem: conv1's (filters, kernel, stride); None is the version's.
         conv10_padding: pixels around conv10: 0 (table 1), or 1 as in the released 1.0 files.
+        conv10_relu: the ReLU after conv10, as in the authors' files. It can silence a class for
+            good: one of a thousand hardly counts, one of ten is a tenth of all pictures.
         initialization: a Keras initialiser for conv1 and the Fire modules. The default is the
             "xavier" of the authors' Caffe files, uniform with variance 1 / inputs, which Keras
             calls LeCun's; conv10 starts from N(0, 0.01^2), a bypass convolution from Glorot's.
@@ -124,7 +127,8 @@ def SqueezeNet(
     if dropout:
         x = keras.layers.Dropout(dropout, name="drop9")(x)
     start = keras.initializers.RandomNormal(stddev=0.01)
-    x = unit(classes, 1, 1, conv10_padding, start, name="conv10")(x)
+    last = "relu" if conv10_relu else None
+    x = unit(classes, 1, 1, conv10_padding, start, activation=last, name="conv10")(x)
     logits = keras.layers.GlobalAveragePooling2D(name="avgpool10")(x)
     return keras.Model(image, logits, name=name)
 

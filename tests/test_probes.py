@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -200,6 +201,16 @@ def test_only_a_block_can_be_taken_out():
         probes.without(network(), "conv1"),
     ):
         pass
+
+
+def test_a_class_is_silent_if_no_picture_raises_its_logit():
+    image = keras.Input((2,))
+    model = keras.Model(image, keras.layers.Dense(3, "relu")(image))
+    model.set_weights([np.array([[1, -1, 0], [1, -1, 1]], "float32"), np.zeros(3, "float32")])
+    splits = types.SimpleNamespace(test=(np.array([[1, 0], [0, 2]], "float32"), np.array([0, 2])))
+    assert probes.silent_classes(model, splits, None) == 1
+    splits.test = (splits.test[0][:1], splits.test[1][:1])  # the third class is silent too
+    assert probes.silent_classes(model, splits, None) == 2
 
 
 def test_error_counts_the_wrong_ones():

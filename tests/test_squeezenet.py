@@ -94,6 +94,17 @@ def test_padded_conv10_adds_a_border_of_biases():
     assert model.get_layer("conv10").output.shape == (None, 4, 4, 7)  # 2 x 2 without
 
 
+def test_without_its_relu_conv10_lets_negative_logits_through():
+    sizes = {"input_shape": (43, 43, 3), "classes": 7, "base_e": 16, "incr_e": 16}
+    cut, free = randomize(SqueezeNet(**sizes)), SqueezeNet(**sizes, conv10_relu=False)
+    free.set_weights(cut.get_weights())
+    x = images((43, 43, 3))
+    below = keras.Model(free.input, free.get_layer("conv10").output)(x)
+    assert (np.asarray(below) < 0).any()
+    assert np.allclose(np.maximum(below, 0).mean(axis=(1, 2)), cut(x, training=False), atol=1e-5)
+    assert np.allclose(np.mean(below, axis=(1, 2)), free(x, training=False), atol=1e-5)
+
+
 def test_fire_modules_are_those_of_table_1():
     sizes = [layer.config for layer in SqueezeNet().layers if isinstance(layer, Fire)]
     expected = [16, 16, 32, 32, 48, 48, 64, 64]
