@@ -357,13 +357,20 @@ def describe(run, records):
         f"**{run.label}**: {run.network}{f' ({changes})' if changes else ''}",
         f"{f'{pictures:,}' if pictures else 'all'} training pictures"
         + (", shifted and mirrored" if run.data.get("augment") else ""),
-        f"{len(records[0]['epochs'])} epochs",
+        f"{len(records[0]['epochs'])} epochs"
+        + (f" in batches of {run.data['batch_size']}" if "batch_size" in run.data else ""),
     ]
     rate = f"{recipe.get('optimizer', 'adam')} at {recipe.get('learning_rate', 0.001)}"
     if run.candidates:
         tried = ", ".join(map(str, run.candidates["learning_rate"]))
         rate += f", the best of {tried} by {run.candidates.get('by', 'validation_error')}"
     words.append(rate.replace("_", " "))
+    schedule = recipe.get("schedule")
+    if isinstance(schedule, dict):
+        ends = " and ".join(map(str, schedule["at"]))
+        words.append(f"rate times {schedule['factor']} after epochs {ends}")
+    elif schedule:
+        words.append(f"{schedule} rate")
     if recipe.get("weight_decay"):
         words.append(f"decay {recipe['weight_decay']}")
     words.append(f"seeds {', '.join(str(record['seed']) for record in records)}")

@@ -208,6 +208,19 @@ def test_from_records_to_a_verdict(case):
     ]
 
 
+def test_the_line_of_a_side_names_its_batches_and_how_the_rate_falls():
+    data, falls = {"batch_size": 32}, {"factor": 0.1, "at": [15, 22]}
+    run = experiments.Run("toy", "a", "mlp_small", data=data, recipe={"schedule": falls})
+    said = evidence.describe(run, [record(0, FLAT_ERRORS, 10)])
+    assert (
+        "20 epochs in batches of 32; adam at 0.001; rate times 0.1 after epochs 15 and 22" in said
+    )
+    run = experiments.Run("toy", "a", "mlp_small", recipe={"schedule": "constant"})
+    assert "adam at 0.001; constant rate; seeds 0" in evidence.describe(
+        run, [record(0, FLAT_ERRORS, 10)]
+    )
+
+
 def test_too_few_runs_and_unfinished_ones_decide_nothing(case):
     assert case([10, 10.1], [13, 13.1])[0].outcome == UNDECIDED
     assert "2 and 2 runs are recorded" in repr(case([10, 10.1], [13, 13.1])[0])
