@@ -175,6 +175,21 @@ def welch(lower, higher):
     return difference, float(interval.low), float(interval.high)
 
 
+def paired(lower, higher):
+    """Return (difference, low, high) as `welch` does, for two numbers of the same trainings.
+
+    Args:
+        lower, higher: one number a seed, at least two, in the same order.
+    """
+    from scipy import stats
+
+    changes = np.subtract(higher, lower)
+    if np.ptp(changes) < 1e-9:
+        return (float(np.mean(changes)),) * 3  # no spread: scipy gives nan
+    interval = stats.ttest_rel(higher, lower).confidence_interval(0.95)
+    return float(np.mean(changes)), float(interval.low), float(interval.high)
+
+
 def decide(low, high, *, effect=None, within=None, finished=True):
     """Return the outcome of a comparison from the 95 % interval of its difference.
 
@@ -447,7 +462,7 @@ def _settle(word, test):
         finished = not any(map(math.isnan, [*values[0], *values[1]]))  # all have got there
     if test.get("ratio"):
         values = [np.log(side) for side in values]
-    difference, low, high = welch(*values)
+    difference, low, high = paired(*values) if lower == higher else welch(*values)
     bound = [math.log(x) for x in within] if within and test.get("ratio") else within
     size = math.log(effect) if effect and test.get("ratio") else effect
     outcome = decide(low, high, effect=size, within=bound, finished=finished is not False)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Annotation, Text
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation
 
 from course_lib.metrics import half_interval, pareto_front
@@ -109,7 +109,16 @@ def _ink(colour):
 
 
 def curves(
-    lines, x_label, y_label, title, axes=None, markers=True, log_y=False, spread=None, ends=None
+    lines,
+    x_label,
+    y_label,
+    title,
+    axes=None,
+    markers=True,
+    points=(),
+    log_y=False,
+    spread=None,
+    ends=None,
 ):
     """Draw one line a name.
 
@@ -118,10 +127,11 @@ def curves(
     Args:
         lines: {name: (x, y)} or {name: y}, where x counts from 1.
         axes: where to draw; None makes a new figure.
+        points: names that are drawn as points without a line.
         spread: {name: half length of the 95 % interval at each point}, drawn as a band, of more
             than four lines as bars; or None.
-        ends: True writes the names beside the lines' ends, in place of a legend. None does so for
-            two to four lines in a figure of one panel.
+        ends: True writes the names beside the lines' ends, in place of a legend; None does so for
+            two to four lines.
 
     Returns:
         The figure.
@@ -132,8 +142,10 @@ def curves(
     for (name, (colour, marker)), dash in zip(looks(lines).items(), cycle(DASHES)):
         line = lines[name]
         x, y = line if isinstance(line, tuple) else (range(1, len(line) + 1), line)
-        marker = marker if markers else None
-        drawn += axes.plot(x, y, dash, color=colour, marker=marker, markersize=4, label=name)
+        look = {"color": colour, "label": name, "markersize": 8 if name in points else 4}
+        look["marker"] = marker if markers or name in points else None
+        look["linestyle"] = "none" if name in points else dash
+        drawn += axes.plot(x, y, **look)
         if spread and len(lines) > 4:
             axes.errorbar(x, y, spread[name], fmt="none", ecolor=colour, elinewidth=1, capsize=2)
         elif spread:
@@ -146,7 +158,7 @@ def curves(
     if axes.dataLim.x0 > 1:  # else it counts from 1
         axes.add_artist(_Cut(axes, "x"))
     if ends is None:
-        ends = 2 <= len(lines) <= 4 and len(axes.figure.axes) == 1
+        ends = 2 <= len(lines) <= 4
     if ends:
         for line in drawn:
             points = [point for point in line.get_xydata() if np.isfinite(point).all()]
@@ -155,6 +167,13 @@ def curves(
     elif len(lines) > 1:
         axes.legend()
     return axes.figure
+
+
+def ticks(axis, values):
+    """Write plain numbers at these places of a logarithmic axis, in place of powers of ten."""
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_major_formatter("{x:,.7g}")
+    axis.set_minor_locator(NullLocator())
 
 
 class _End(Annotation):

@@ -35,8 +35,16 @@ def test_welch_is_scipys():
         assert (low, high) == pytest.approx((difference - half, difference + half))
 
 
+def test_pairs_are_compared_by_the_spread_of_their_differences():
+    before, after = [10.0, 14.0, 12.0], [11.0, 15.5, 12.5]
+    half = stats.t.ppf(0.975, 2) * 0.5 / np.sqrt(3)  # differences 1, 1.5 and 0.5
+    assert evidence.paired(before, after) == pytest.approx((1.0, 1.0 - half, 1.0 + half))
+    assert evidence.welch(before, after)[1] < -3  # the same numbers as two groups
+
+
 def test_groups_without_spread_have_an_interval_of_no_width():
     assert evidence.welch([1.0, 1.0, 1.0], [3.0, 3.0, 3.0]) == (2.0, 2.0, 2.0)
+    assert evidence.paired([1.0, 3.0], [3.0, 5.0]) == (2.0, 2.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +279,12 @@ def test_factors_and_closeness(case):
         0
     ]
     assert apart.outcome == CONTRADICTS
+
+
+def test_two_numbers_of_the_same_trainings_are_paired(case):
+    both = '"a"\nmeasure = ["gap", "test_error"]'
+    found = case([10, 14, 12], [], replaced=('"b"\nmeasure = "test_error"', both))[0]
+    assert (found.difference, found.low, found.high) == pytest.approx((5, 5, 5))  # training error
 
 
 def test_counts_are_of_registered_networks_or_arithmetic():
