@@ -161,9 +161,8 @@ def curves(
         ends = 2 <= len(lines) <= 4
     if ends:
         for line in drawn:
-            points = [point for point in line.get_xydata() if np.isfinite(point).all()]
-            if points:
-                axes.add_artist(_End(line, max(points, key=lambda point: point[0])))
+            if np.isfinite(line.get_xydata()).all(axis=1).any():
+                axes.add_artist(_End(line))
     elif len(lines) > 1:
         axes.legend()
     return axes.figure
@@ -177,19 +176,29 @@ def ticks(axis, values):
 
 
 class _End(Annotation):
-    """The name of a line at the right of its axes, near the height of its end, wherever that is
-    when the figure is drawn; a dotted line joins the two."""
+    """The name of a line at the right of its axes, near the height of its last point that is seen,
+    wherever that is when the figure is drawn; a dotted line joins the two."""
 
-    def __init__(self, line, end):
+    def __init__(self, line):
         look = {"arrowstyle": "-", "linestyle": ":", "color": "0.55", "linewidth": 0.9}
         look |= {"shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
         look = {"arrowprops": look, "annotation_clip": False, "clip_on": False, "va": "center"}
         name = fill(line.get_label(), 22, break_on_hyphens=False)
-        super().__init__(name, end, (1.03, 1), "data", "axes fraction", **look)
+        super().__init__(name, (0, 0), (1.03, 1), "data", "axes fraction", **look)
         self.set_color(_ink(line.get_color()))
+        self.line = line
+
+    def _last(self):
+        points = self.line.get_xydata()
+        points = points[np.isfinite(points).all(axis=1)]
+        view = self.axes.viewLim
+        seen = points[((points >= view.min) & (points <= view.max)).all(axis=1)]
+        return max(seen if len(seen) else points, key=lambda point: point[0])
 
     def update_positions(self, renderer):
         names = [text for text in self.axes.texts if isinstance(text, _End)]
+        for name in names:
+            name.xy = name._last()
         points = self.axes.transData.transform([name.xy for name in names])
         heights = self.axes.transAxes.inverted().transform(points)[:, 1].clip(0, 1)
         line = 13 / 72 * self.axes.figure.dpi / self.axes.bbox.height

@@ -238,7 +238,7 @@ def test_a_network_has_one_look_wherever_its_name_begins_a_name():
             assert drawn[colour] == marker
 
 
-def test_two_to_four_lines_are_named_at_their_ends_and_more_or_several_panels_in_a_legend():
+def test_two_to_four_lines_are_named_at_their_ends_in_every_panel_and_more_in_a_legend():
     lines = {name: [k, 2 * k] for k, name in enumerate("abcde")}
     for count in (1, 2, 4, 5):
         some = dict(list(lines.items())[:count])
@@ -246,8 +246,31 @@ def test_two_to_four_lines_are_named_at_their_ends_and_more_or_several_panels_in
         assert len(axes.texts) == (count if count in (2, 4) else 0)
         assert bool(axes.get_legend()) == (count == 5)
     figure, panels = figures.canvas(1, 2)
-    figures.curves({"a": [1, 2], "b": [2, 1]}, "x", "y", "T", axes=panels[0])
-    assert panels[0].get_legend() and not panels[0].texts
+    for axes in panels:
+        figures.curves({"a": [1, 2], "b": [2, 1]}, "x", "y", "T", axes=axes)
+        assert not axes.get_legend() and len(axes.texts) == 2
+    assert figures.collisions(figure) == []
+
+
+def test_a_line_that_leaves_the_picture_is_named_where_it_is_last_seen():
+    figure = figures.curves({"up": [1, 50, 1000], "down": [3, 2, 1]}, "x", "y", "T")
+    figure.axes[0].set_ylim(0, 100)
+    assert figures.collisions(figure) == []  # which draws it
+    ends = {text.get_text(): (*text.xy, text.get_position()[1]) for text in figure.axes[0].texts}
+    assert ends == {"up": (2, 50, pytest.approx(0.5)), "down": (3, 1, pytest.approx(0.01))}
+
+
+def test_points_have_no_line_and_a_logarithmic_axis_has_plain_numbers():
+    lines = {"line": [1, 100], "points": [2, 50]}
+    figure = figures.curves(lines, "x", "y", "T", markers=False, points=["points"], log_y=True)
+    axes = figure.axes[0]
+    line, points = axes.lines
+    assert (line.get_linestyle(), line.get_marker()) == ("-", "None")
+    assert (points.get_linestyle(), points.get_marker()) == ("None", "s")
+    figures.ticks(axes.yaxis, [2, 50, 1_000_000])
+    figure.draw_without_rendering()
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["2", "50", "1,000,000"]
+    assert len(axes.yaxis.get_minor_ticks()) == 0
 
 
 @pytest.mark.parametrize("log", [False, True])
